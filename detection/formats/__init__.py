@@ -1,0 +1,1 @@
+"""Dataset formats, one module a format, each with a named reader and writer."""
