@@ -1,0 +1,79 @@
+"""Names of files inside a user's dataset: text to show and to match, never paths to open.
+
+A name is a path relative to its dataset with ``/`` between folders, such as ``train/cat_17.jpg``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .dib .tif .tiff .gif .avif .avifs".split()
+)
+# What operating systems leave in folders and archives; passed over without a word.
+_CLUTTER_FOLDERS = frozenset({"__macosx", ".git", ".svn", "$recycle.bin", ".ipynb_checkpoints"})
+_CLUTTER_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def base_name(name: str) -> str:
+    """The part after the last folder; takes both kinds of slash, as ``<filename>`` may hold any."""
+    return re.split(r"[\\/]", name)[-1]
+
+
+def folder_name(name: str) -> str:
+    """The folders of ``name`` without the file; empty at the top."""
+    return name.rpartition("/")[0]
+
+
+def suffix_of(name: str) -> str:
+    """The file's suffix in lower case with its dot, or an empty string."""
+    base = name.rpartition("/")[2]
+    stem, dot, suffix = base.rpartition(".")
+    return f".{suffix.lower()}" if dot and stem else ""
+
+
+def stem_of(name: str) -> str:
+    """``name`` without its suffix, folders kept: ``train/a.b.jpg`` gives ``train/a.b``."""
+    suffix = suffix_of(name)
+    return name[: len(name) - len(suffix)] if suffix else name
+
+
+def match_key(name: str) -> str:
+    """What two spellings of one name share: its Unicode composition (NFC) does not matter."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def has_image_suffix(name: str) -> bool:
+    """Whether ``name`` looks like an image's; its content still decides what it is."""
+    return suffix_of(name) in IMAGE_SUFFIXES
+
+
+def is_clutter(name: str) -> bool:
+    """Whether ``name`` is something that an operating system left, such as ``__MACOSX/._a.jpg``."""
+    *folders, base = name.split("/")
+    if any(folder.lower() in _CLUTTER_FOLDERS for folder in folders):
+        return True
+    return base.lower() in _CLUTTER_FILES or base.startswith("._")
+
+
+def visible(text: str, limit: int = 300) -> str:
+    """``text`` made safe to show in a sentence: control and direction characters become visible.
+
+    Different names stay different (up to ``limit`` characters): a tab reads ``␉``, a
+    right-to-left override ``[U+202E]``.
+    """
+    shown = text if text.isprintable() else "".join(map(_visible_character, text))
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if character in _BIDI_CONTROLS or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+        return f"[U+{code:04X}]"
+    return character
