@@ -1,0 +1,172 @@
+"""What the annotation editor reads and writes (static/js/annotate/api.js is its client)."""
+
+import uuid
+from typing import Any, Literal
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from ninja import Field, Router, Schema
+from ninja.responses import Response
+
+from webapp.datasets.models import Image
+from webapp.labeling.edits import Edit, RefusedEdit, StaleEdit, apply_edit, shown_annotations
+from webapp.labeling.labels import label_rows
+from webapp.labeling.models import Annotation
+from webapp.labeling.order import kept_images, place_of
+from webapp.projects.access import get_project
+
+router = Router()
+FILMSTRIP_MOST = 200
+
+
+class AnnotationIn(Schema):
+    id: uuid.UUID
+    label_id: int
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    status: Literal["active", "suggested", "rejected"] = "active"
+    source: Literal["human", "import", "model", "copied"] = "human"
+    score: float | None = None
+    difficult: bool = False
+    truncated: bool = False
+
+
+class EditIn(Schema):
+    base_revision: int
+    op_id: uuid.UUID
+    upserts: list[AnnotationIn] = Field(default_factory=list, max_length=20_000)
+    deletes: list[uuid.UUID] = Field(default_factory=list, max_length=20_000)
+    state: Literal["new", "in_progress", "done"] | None = None
+
+
+class LabelIn(Schema):
+    name: str
+
+
+def get_image(request: HttpRequest, image_id: int, role: str = "viewer") -> Image:
+    """The image, where the user is in its project with `role`; else Http404 or PermissionDenied."""
+    image = Image.objects.kept().select_related("project").filter(pk=image_id).first()
+    if image is None:
+        raise Http404
+    get_project(request, image.project_id, role)
+    return image
+
+
+def image_url(kind: str, project_id: int, image_id: int, sha256: str) -> str:
+    # The hash makes the address new should the same id ever show other bytes.
+    return f"{reverse(f'datasets:{kind}', args=[project_id, image_id])}?v={sha256[:8]}"
+
+
+@router.get("images/{int:image_id}")
+def read_image(request: HttpRequest, image_id: int) -> dict[str, Any]:
+    image = get_image(request, image_id)
+    place = place_of(image)
+    return {
+        "id": image.pk,
+        "name": image.name,
+        "width": image.width,
+        "height": image.height,
+        "preview_url": image_url("preview", image.project_id, image.pk, image.sha256),
+        "original_url": image_url("original", image.project_id, image.pk, image.sha256),
+        "thumbnail_url": image_url("thumbnail", image.project_id, image.pk, image.sha256),
+        "state": image.state,
+        "split": image.split,
+        "revision": image.revision,
+        "annotations": shown_annotations(image),
+        "previous_id": place.previous_id,
+        "next_id": place.next_id,
+        "position": place.position,
+        "count": place.count,
+        "done": place.done,
+    }
+
+
+@router.patch("images/{int:image_id}/annotations")
+def edit_annotations(request: HttpRequest, image_id: int, edit: EditIn) -> Any:
+    image = get_image(request, image_id, "annotator")
+    try:
+        image = apply_edit(image.pk, Edit(**edit.dict()), request.user)
+    except StaleEdit as stale:
+        body = {
+            "revision": stale.image.revision,
+            "state": stale.image.state,
+            "annotations": shown_annotations(stale.image),
+        }
+        return Response(body, status=409)
+    except RefusedEdit as refused:
+        errors = [
+            {"annotation": None if pk is None else str(pk), "message": words}
+            for pk, words in refused.errors
+        ]
+        return Response({"errors": errors}, status=422)
+    return {"revision": image.revision, "state": image.state}
+
+
+@router.get("projects/{int:project_id}/labels")
+def read_labels(request: HttpRequest, project_id: int) -> list[dict[str, Any]]:
+    return label_rows(get_project(request, project_id))
+
+
+@router.post("projects/{int:project_id}/labels")
+def add_label(request: HttpRequest, project_id: int, label: LabelIn) -> Any:
+    project = get_project(request, project_id, "annotator")
+    try:
+        made = project.add_label(label.name)
+    except ValidationError as error:
+        return Response({"message": " ".join(error.messages)}, status=422)
+    row = next(row for row in label_rows(project) if row["id"] == made.pk)
+    return Response(row, status=201)
+
+
+@router.get("projects/{int:project_id}/filmstrip")
+def read_filmstrip(
+    request: HttpRequest,
+    project_id: int,
+    around: int | None = None,
+    before: int = 12,
+    after: int = 24,
+    offset: int | None = None,
+    limit: int = 50,
+) -> dict[str, Any]:
+    """A window of the project's images: around an image, or from `offset` on."""
+    project = get_project(request, project_id)
+    images = kept_images(project)
+    count = images.count()
+    if offset is None:
+        position = images.filter(pk__lt=around or 0).count()
+        offset = max(0, position - max(0, before))
+        limit = position - offset + 1 + max(0, after)
+    offset, limit = max(0, offset), max(1, min(limit, FILMSTRIP_MOST))
+    rows = list(
+        images.values("id", "name", "sha256", "state", "suggestion_count", "width", "height")[
+            offset : offset + limit
+        ]
+    )
+    boxes: dict[int, list[list[Any]]] = {row["id"]: [] for row in rows}
+    shown = (
+        Annotation.objects.filter(image_id__in=boxes)
+        .exclude(status=Annotation.Status.REJECTED)
+        .values_list("image_id", "xmin", "ymin", "xmax", "ymax", "label_id", "status")
+    )
+    for image_id, xmin, ymin, xmax, ymax, label_id, status in shown:
+        boxes[image_id].append([xmin, ymin, xmax, ymax, label_id, status == "suggested"])
+    return {
+        "offset": offset,
+        "count": count,
+        "items": [
+            {
+                "id": row["id"],
+                "name": row["name"],
+                "thumbnail_url": image_url("thumbnail", project_id, row["id"], row["sha256"]),
+                "state": row["state"],
+                "suggestions": row["suggestion_count"],
+                "width": row["width"],
+                "height": row["height"],
+                "boxes": boxes[row["id"]],
+            }
+            for row in rows
+        ],
+    }

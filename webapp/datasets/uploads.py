@@ -1,0 +1,187 @@
+"""Receiving an import's files: what is acknowledged is in the storage."""
+
+import shutil
+import unicodedata
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db.models import F, Max, QuerySet
+from django.db.models.functions import Coalesce
+from django.template.defaultfilters import pluralize
+from django.utils import timezone
+
+from webapp.datasets.models import ImageImport, ImportFile, ImportProblem
+from webapp.leases import Status
+from webapp.projects.models import Project
+from webapp.storage import delete_folder, local_path
+from webapp.templatetags.boxloop import size
+
+MAX_NAME = 1024
+# A browser that uploads sends something every few seconds; one that is gone is gone.
+STALLED = timedelta(minutes=2)
+ABANDONED = timedelta(days=1)
+
+
+class UploadRefused(Exception):
+    """Nothing was stored; the sentence says why and what to do. `status` is the HTTP status."""
+
+    def __init__(self, words: str, status: int = 400) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+def clean_file_name(name: str) -> str:
+    """A relative name as text: forward slashes, no empty parts, nothing that cannot be shown.
+
+    It is only ever shown and compared, never opened. Raises UploadRefused where nothing is left
+    or it is too long.
+    """
+    shown = "".join(
+        c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) not in {"Cc", "Cs"}
+    )
+    parts = [part for part in shown.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    cleaned = "/".join(parts)
+    if not cleaned:
+        raise UploadRefused("The file has no name. Give it one and send it again.")
+    if len(cleaned) > MAX_NAME:
+        raise UploadRefused(
+            f"{cleaned[:40]}…: the name has {len(cleaned)} characters. Shorten it to {MAX_NAME}."
+        )
+    return cleaned
+
+
+def open_import(
+    project: Project, user: Any, *, name: str, num_files: int, num_bytes: int, split: str = ""
+) -> ImageImport:
+    """A draft that files can be sent to. Raises UploadRefused where they would not fit."""
+    if num_files < 1:
+        raise UploadRefused("There are no files in this. Choose photos, a folder or a zip.")
+    if num_files > settings.MAX_ENTRIES:
+        raise UploadRefused(
+            f"These are {num_files:,} files; one import takes {settings.MAX_ENTRIES:,}. "
+            "Upload them in parts, or as a zip.",
+            413,
+        )
+    free = free_bytes()
+    if free is not None and num_bytes * 2 > free:
+        raise UploadRefused(
+            f"The files are {size(num_bytes)} and the server has {size(free)} free; with the "
+            "previews it takes about twice the files' size. Free some space or upload fewer.",
+            507,
+        )
+    return ImageImport.objects.create(
+        project=project,
+        created_by=user,
+        name=clean_file_name(name)[:255],
+        split=split,
+        status=Status.DRAFT,
+    )
+
+
+def free_bytes() -> int | None:
+    """Free space where the files go, where that is a folder of this machine."""
+    folder = local_path("projects")
+    if folder is None:
+        return None
+    existing: Path = next(path for path in folder.parents if path.exists())
+    return shutil.disk_usage(existing).free
+
+
+def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile | None:
+    """Store one file of a draft; the row counts as received only once its bytes are stored.
+
+    The name is the file's key within its import, so that a file that is sent again (its first
+    answer was lost) replaces itself. An empty file becomes a line of the report, and None.
+    Raises UploadRefused.
+    """
+    name = clean_file_name(name)
+    if file.size > settings.MAX_UPLOAD_BYTES:
+        raise UploadRefused(too_large(name, file.size), 413)
+    if image_import.status != Status.DRAFT:
+        raise UploadRefused(_not_open(image_import), 409)
+    if file.size == 0:
+        image_import.problems.get_or_create(
+            file=name,
+            defaults={
+                "message": "The file is empty (0 bytes). Left out; upload it again.",
+                "severity": ImportProblem.Severity.REFUSED,
+            },
+        )
+        return None
+    # bytes=0 means: on its way. See `submit`, which drops rows that never arrived.
+    row = image_import.files.filter(name=name).first() or image_import.files.create(
+        name=name, bytes=0
+    )
+    row.image_import = image_import
+    default_storage.save(row.path, file)
+    received = ImportFile.objects.filter(pk=row.pk, image_import__status=Status.DRAFT).update(
+        bytes=file.size, received_at=timezone.now()
+    )
+    if not received:
+        default_storage.delete(row.path)
+        image_import.refresh_from_db()
+        raise UploadRefused(_not_open(image_import), 409)
+    row.bytes = file.size
+    return row
+
+
+def too_large(name: str, num_bytes: int) -> str:
+    return (
+        f"{name}: {size(num_bytes)} is over the limit of {size(settings.MAX_UPLOAD_BYTES)} a file. "
+        "Split the zip, or have the limit raised (BOXLOOP_MAX_UPLOAD_MB)."
+    )
+
+
+def _not_open(image_import: ImageImport) -> str:
+    if image_import.status == Status.CANCELLED:
+        return f"{image_import.name}: this import was cancelled. Start a new one."
+    return f"{image_import.name}: this import has already begun. Start a new one for more files."
+
+
+def submit(image_import: ImageImport) -> bool:
+    """Queue the draft with the files that arrived. False where it is no draft any more.
+
+    Raises UploadRefused where nothing arrived at all.
+    """
+    if image_import.status != Status.DRAFT:
+        return False
+    image_import.files.filter(bytes=0).delete()
+    if not image_import.files.exists():
+        if not image_import.problems.exists():
+            raise UploadRefused("No file has arrived. Choose the files again.")
+    return image_import.submit()
+
+
+def cancel(image_import: ImageImport) -> None:
+    """Stop the import. What is in the project stays; what waits in staging is deleted."""
+    image_import.request_cancel()
+    if image_import.status == Status.CANCELLED and image_import.lease_token is None:
+        delete_folder(image_import.staging_prefix)
+
+
+def abandoned_drafts() -> QuerySet[ImageImport]:
+    """Drafts that nobody has sent a file to for a day."""
+    return (
+        ImageImport.objects.filter(status=Status.DRAFT)
+        .annotate(last_sign=Coalesce(Max("files__received_at"), F("created_at")))
+        .filter(last_sign__lt=timezone.now() - ABANDONED)
+    )
+
+
+def cancel_abandoned_drafts() -> int:
+    """Cancel what `abandoned_drafts` finds; how many. For the sweeper."""
+    drafts = list(abandoned_drafts())
+    for draft in drafts:
+        cancel(draft)
+        ImageImport.objects.filter(pk=draft.pk).update(
+            reason="No file came for a day, so the upload was ended. Start a new one."
+        )
+    return len(drafts)
+
+
+def plural(count: int, noun: str, many: str = "s") -> str:
+    """ "1 image", "1,204 images"; plural(2, "box", "es") is "2 boxes"."""
+    return f"{count:,} {noun}{pluralize(count, many)}"

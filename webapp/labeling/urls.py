@@ -1,0 +1,9 @@
+from django.urls import path
+
+from webapp.labeling import views
+
+app_name = "labeling"
+urlpatterns = [
+    path("projects/<int:project_id>/label/", views.next_image, name="next"),
+    path("projects/<int:project_id>/label/<int:image_id>/", views.editor, name="editor"),
+]

@@ -1,0 +1,158 @@
+"""Projects, who may do what in them, and their label map."""
+
+import unicodedata
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import F, Max, Q
+from django.utils import timezone
+
+from detection.label_map import LabelMap, LabelMapItem
+
+PALETTE = [
+    "#62C7FC", "#CEBD34", "#E3526F", "#0CA387", "#8782FF", "#C7853B",
+    "#D01B2D", "#8ACF89", "#4860BE", "#F799C0", "#137D4A", "#A3517E",
+]  # fmt: skip
+MAX_LABELS = 1000
+MAX_LABEL_LENGTH = 100
+
+
+class Role(models.TextChoices):
+    VIEWER = "viewer", "Viewer"
+    ANNOTATOR = "annotator", "Annotator"
+    OWNER = "owner", "Owner"
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)
+
+
+class Project(models.Model):
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True, max_length=2000)
+    next_class_id = models.PositiveIntegerField(default=1, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    created_at = models.DateTimeField(auto_now_add=True)
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="projects")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def active_labels(self) -> models.QuerySet["Label"]:
+        return self.labels.filter(retired_at=None).order_by("position", "class_id")
+
+    def label_map(self) -> LabelMap:
+        """The label map as training and files see it: active labels, by class id."""
+        return LabelMap(
+            [
+                LabelMapItem(id=label.class_id, name=label.name, display_name=label.display_name or None)
+                for label in self.active_labels().order_by("class_id")
+            ]
+        )
+
+    def add_label(self, name: str, *, class_id: int | None = None, display_name: str = "") -> "Label":
+        """Make a label, or return the active one of that name. Ids only ever grow.
+
+        A `class_id` that was given before, in this project, is refused (ValidationError).
+        """
+        name = clean_label_name(name)
+        with transaction.atomic():
+            project = Project.objects.select_for_update().get(pk=self.pk)
+            existing = project.labels.filter(name=name).first()
+            if existing is not None:
+                if existing.retired_at is not None:
+                    existing.retired_at = None
+                    existing.save(update_fields=["retired_at"])
+                return existing
+            if project.labels.count() >= MAX_LABELS:
+                raise ValidationError(f"A project holds at most {MAX_LABELS} labels.")
+            if class_id is None:
+                class_id = project.next_class_id
+            elif class_id < project.next_class_id and project.labels.filter(class_id=class_id).exists():
+                raise ValidationError(f"Id {class_id} already belongs to another label of this project.")
+            position = (project.labels.aggregate(last=Max("position"))["last"] or 0) + 1
+            label = Label.objects.create(
+                project=project,
+                class_id=class_id,
+                name=name,
+                display_name=display_name,
+                color=PALETTE[(class_id - 1) % len(PALETTE)],
+                position=position,
+                hotkey=str(position) if position <= 9 else "",
+            )
+            Project.objects.filter(pk=self.pk, next_class_id__lte=class_id).update(
+                next_class_id=class_id + 1
+            )
+        return label
+
+
+def clean_label_name(name: str) -> str:
+    """The name in NFC, trimmed, inner white space folded; ValidationError says what is wrong."""
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+    if not name:
+        raise ValidationError("A label needs a name.")
+    if len(name) > MAX_LABEL_LENGTH:
+        raise ValidationError(
+            f"The label name has {len(name)} characters. Use at most {MAX_LABEL_LENGTH}."
+        )
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        raise ValidationError("The label name holds control characters. Leave them out.")
+    return name
+
+
+class Membership(models.Model):
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="one_membership_a_person")
+        ]
+
+    def allows(self, role: str) -> bool:
+        return Role(self.role).rank >= Role(role).rank
+
+
+class Label(models.Model):
+    """A class of the project. `class_id` (>= 1) is its integer in every file and model, for ever."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="labels")
+    class_id = models.PositiveIntegerField(editable=False)
+    name = models.CharField(max_length=MAX_LABEL_LENGTH)
+    display_name = models.CharField(max_length=MAX_LABEL_LENGTH, blank=True)
+    color = models.CharField(max_length=7)
+    hotkey = models.CharField(max_length=1, blank=True)
+    position = models.PositiveIntegerField(default=0)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position", "class_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "class_id"], name="class_id_never_reused"),
+            models.UniqueConstraint(fields=["project", "name"], name="label_name_once"),
+            models.CheckConstraint(condition=Q(class_id__gte=1), name="class_id_from_1"),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.name
+
+    @property
+    def palette_index(self) -> int:
+        """1..12: which of the palette's colours."""
+        return (self.class_id - 1) % len(PALETTE) + 1
+
+    def merge_into(self, other: "Label") -> int:
+        """Give this label's annotations to `other` and retire this one; how many moved."""
+        with transaction.atomic():
+            images = set(self.annotations.values_list("image_id", flat=True))
+            moved = self.annotations.update(label=other)
+            # Editors that have one of these images open must rebase.
+            self.project.images.filter(pk__in=images).update(revision=F("revision") + 1)
+            self.retired_at = timezone.now()
+            self.save(update_fields=["retired_at"])
+        return moved

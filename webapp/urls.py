@@ -1,0 +1,23 @@
+"""All addresses. Names in them are ids, never the user's text."""
+
+from django.urls import include, path
+
+from webapp.api.api import api
+
+# The API answers 401 in JSON where a page would redirect to the log-in (LoginRequiredMiddleware).
+for pattern in api.urls[0]:
+    pattern.callback.login_required = False
+
+urlpatterns = [
+    path("", include("webapp.projects.urls")),
+    path("", include("webapp.accounts.urls")),
+    path("", include("webapp.datasets.urls")),
+    path("", include("webapp.labeling.urls")),
+    path("", include("webapp.training.urls")),
+    path("", include("webapp.inference.urls")),
+    path("api/", api.urls),
+]
+
+handler403 = "webapp.errors.forbidden"
+handler404 = "webapp.errors.not_found"
+handler500 = "webapp.errors.failed"

@@ -1,0 +1,21 @@
+"""The Celery application.
+
+Queues: `default` (imports, exports), `gpu` (training; one at a time a device) and `detect`
+(keeps detectors warm). A message is only a wake-up: the row that it names is the job
+(see webapp/leases.py), so messages are acknowledged early and may be lost or doubled.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+
+app = Celery("boxloop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_routes = {
+    "workers.tasks.import_images": {"queue": "default"},
+    "workers.tasks.train": {"queue": "gpu"},
+    "workers.tasks.detect": {"queue": "detect"},
+}
+app.autodiscover_tasks(["workers"])
