@@ -1,0 +1,58 @@
+/**
+ * Putting one's own edits on top of somebody else's, box by box. Pure.
+ * @typedef {import("./types.js").Annotation} Annotation
+ * @typedef {import("./queue.js").Op} Op
+ * @typedef {import("./queue.js").Conflict} Conflict
+ */
+
+const FIELDS = ["label_id", "xmin", "ymin", "xmax", "ymax", "status", "difficult", "truncated"];
+
+/** Whether two states of an annotation say the same. @param {Annotation|null} a @param {Annotation|null} b */
+export function sameAnnotation(a, b) {
+  if (!a || !b) return !a && !b;
+  return FIELDS.every((field) => a[field] === b[field]);
+}
+
+/** Several operations as one: how each box stood before the first, and after the last. @param {Op[]} ops */
+export function merge(ops) {
+  const merged = { entries: {}, state: null, edits: 0 };
+  for (const op of ops) {
+    for (const [id, { before, after }] of Object.entries(op.entries)) {
+      merged.entries[id] = { before: merged.entries[id] ? merged.entries[id].before : before, after };
+    }
+    merged.state = op.state ?? merged.state;
+    merged.edits += op.edits;
+  }
+  return merged;
+}
+
+/**
+ * A box that only one side changed keeps that side's change; a box that both changed differently is
+ * a conflict.
+ * @param {Op[]} ops mine, in order
+ * @param {Annotation[]} theirs the server's annotations
+ * @param {() => string} newId
+ * @returns {{op: Op|null, conflicts: Object<string, Conflict>, annotations: Annotation[]}}
+ *   the operation to send instead; `annotations` shows theirs with mine on top
+ */
+export function rebase(ops, theirs, newId) {
+  const mine = merge(ops);
+  const current = new Map(theirs.map((annotation) => [annotation.id, annotation]));
+  const shown = new Map(current);
+  const entries = {};
+  const conflicts = {};
+  for (const [id, { before, after }] of Object.entries(mine.entries)) {
+    const their = current.get(id) ?? null;
+    if (sameAnnotation(their, after)) continue;
+    if (sameAnnotation(their, before)) entries[id] = { before: their, after };
+    else conflicts[id] = { base: before, mine: after, theirs: their };
+    if (after) shown.set(id, after);
+    else shown.delete(id);
+  }
+  const left = Object.keys(entries).length || mine.state;
+  return {
+    op: left ? { op_id: newId(), entries, state: mine.state, edits: Math.max(1, mine.edits), frozen: true } : null,
+    conflicts,
+    annotations: [...shown.values()],
+  };
+}
