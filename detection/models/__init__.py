@@ -1,0 +1,1 @@
+"""Detector architectures, one package each."""
