@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,20 +63,27 @@ def stored_files(prefix: str) -> Iterator[str]:
         yield from stored_files(f"{prefix}/{name}")
 
 
-def fetch_folder(prefix: str, folder: Path) -> None:
-    """Copy every stored file below `prefix` into `folder` (beside, then renamed in place)."""
+def fetch_files(prefix: str, names: Iterable[str], folder: Path) -> None:
+    """Copy the stored files `prefix`/name into `folder`, which appears whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as beside:
         target = Path(beside) / "folder"
         target.mkdir()
-        for name in stored_files(prefix):
-            path = target / name[len(prefix) + 1 :]
+        for name in names:
+            path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with default_storage.open(name, "rb") as source, path.open("wb") as sink:
+            with default_storage.open(f"{prefix}/{name}", "rb") as source, path.open("wb") as sink:
                 for chunk in source.chunks():
                     sink.write(chunk)
         if not folder.exists():
             target.rename(folder)
+
+
+def fetch_folder(prefix: str, folder: Path) -> None:
+    """Copy all that is stored below `prefix`, if anything is, into `folder`."""
+    names = [name[len(prefix) + 1 :] for name in stored_files(prefix)]
+    if names:
+        fetch_files(prefix, names, folder)
 
 
 def delete_folder(prefix: str) -> None:

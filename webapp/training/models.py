@@ -117,4 +117,4 @@ class TrainedModel(models.Model):
     @property
     def storage_prefix(self) -> str:
         """Where the bundle lies in the storage (the run directory's `model/`)."""
-        return f"projects/{self.project_id}/models/{self.pk}"
+        return f"projects/{self.project_id}/runs/{self.run_id}/model"

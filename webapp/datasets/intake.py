@@ -1,0 +1,102 @@
+"""Take a photo into a project: checked, upright preview and thumbnail made, stored once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+
+from detection.images import encode_jpeg, make_preview, open_with_facts, sha256_of
+from webapp.datasets.models import Image, ImageImport
+from webapp.projects.models import Project
+
+PREVIEW_SIDE = 2048
+THUMBNAIL_SIDE = 480
+MAX_NAME = 1024
+
+
+@dataclass(frozen=True)
+class PreparedImage:
+    """A photo that was decoded and found good. Making one touches neither database nor storage."""
+
+    data: bytes
+    sha256: str
+    format: str
+    width: int
+    height: int
+    preview: bytes
+    thumbnail: bytes
+
+
+def prepare_image(data: bytes) -> PreparedImage:
+    """Decode `data` within the limits. Raises detection.images.ImageRefused."""
+    facts, picture = open_with_facts(data, settings.MAX_PIXELS, min_side=PREVIEW_SIDE)
+    preview = make_preview(picture, PREVIEW_SIDE)
+    return PreparedImage(
+        data=data,
+        sha256=sha256_of(data),
+        format=facts.format,
+        width=facts.width,
+        height=facts.height,
+        preview=encode_jpeg(preview, 85),
+        thumbnail=encode_jpeg(make_preview(preview, THUMBNAIL_SIDE), 80),
+    )
+
+
+def store_image(
+    project: Project,
+    name: str,
+    prepared: PreparedImage,
+    user: Any,
+    *,
+    image_import: ImageImport | None = None,
+    split: str = "",
+) -> tuple[Image, bool]:
+    """Store the photo's files, then its row; (image, whether it is new).
+
+    The same bytes are stored once in a project. A photo that lies in the trash comes back.
+    """
+    known = Image.objects.filter(project=project, sha256=prepared.sha256).first()
+    if known is not None:
+        if known.trashed_at is not None:
+            Image.objects.filter(pk=known.pk).update(trashed_at=None)
+            known.trashed_at = None
+        return known, False
+    image = Image(
+        project=project,
+        name=name[-MAX_NAME:] or "photo",
+        sha256=prepared.sha256,
+        format=prepared.format,
+        bytes=len(prepared.data),
+        width=prepared.width,
+        height=prepared.height,
+        image_import=image_import,
+        split=split,
+        created_by=user,
+    )
+    default_storage.save(image.original_path, ContentFile(prepared.data))
+    default_storage.save(image.preview_path, ContentFile(prepared.preview))
+    default_storage.save(image.thumbnail_path, ContentFile(prepared.thumbnail))
+    try:
+        with transaction.atomic():
+            image.save()
+    except IntegrityError:
+        # Someone else brought the same photo in the meantime.
+        return Image.objects.get(project=project, sha256=prepared.sha256), False
+    return image, True
+
+
+def take_image(
+    project: Project,
+    name: str,
+    data: bytes,
+    user: Any,
+    *,
+    image_import: ImageImport | None = None,
+    split: str = "",
+) -> tuple[Image, bool]:
+    """`prepare_image` and `store_image` in one. Raises detection.images.ImageRefused."""
+    prepared = prepare_image(data)
+    return store_image(project, name, prepared, user, image_import=image_import, split=split)
