@@ -1,6 +1,7 @@
 """People, and the one-time links by which they come in (sign-up is closed)."""
 
 import hashlib
+import math
 import secrets
 from datetime import timedelta
 from typing import Self
@@ -32,7 +33,11 @@ class Invitation(models.Model):
     note = models.CharField(max_length=100, blank=True, help_text="For whom, as text.")
     first_account = models.BooleanField(default=False)
     project = models.ForeignKey(
-        "projects.Project", null=True, blank=True, on_delete=models.CASCADE, related_name="invitations"
+        "projects.Project",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="invitations",
     )
     role = models.CharField(max_length=10, blank=True)
     created_by = models.ForeignKey(
@@ -55,11 +60,21 @@ class Invitation(models.Model):
         return invitation, token
 
     @classmethod
+    def open(cls) -> models.QuerySet[Self]:
+        """Invitations that can still be used, newest first."""
+        return cls.objects.filter(accepted_at=None, expires_at__gt=timezone.now()).order_by("-pk")
+
+    @classmethod
     def find(cls, token: str) -> Self | None:
         """The open invitation that `token` belongs to, or None."""
-        return cls.objects.filter(
-            token_hash=hash_token(token), accepted_at=None, expires_at__gt=timezone.now()
-        ).first()
+        return cls.open().filter(token_hash=hash_token(token)).first()
+
+    @classmethod
+    def make_first(cls) -> str:
+        """The token of a fresh link for the first account; older such links stop working."""
+        cls.objects.filter(first_account=True, accepted_at=None).delete()
+        _, token = cls.make(first_account=True)
+        return token
 
     def accept(self, user: User) -> bool:
         """Use the invitation up, once; False where someone was quicker."""
@@ -68,3 +83,44 @@ class Invitation(models.Model):
                 accepted_by=user, accepted_at=timezone.now()
             )
         )
+
+
+class FailedLogin(models.Model):
+    """One wrong password, by user name and address. Enough of them make the next one wait."""
+
+    FREE = 5
+    WINDOW = timedelta(minutes=15)
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "at"])]
+
+    @staticmethod
+    def key_of(username: str, address: str) -> str:
+        return hashlib.sha256(f"{username.casefold()}\n{address}".encode()).hexdigest()
+
+    @classmethod
+    def seconds_to_wait(cls, username: str, address: str) -> int:
+        """How long this name, from this address, must wait: 0 for the first FREE mistakes.
+
+        Then 30 s from the last one, doubled with each further one, at most WINDOW.
+        """
+        now = timezone.now()
+        recent = cls.objects.filter(key=cls.key_of(username, address), at__gt=now - cls.WINDOW)
+        count = recent.count()
+        if count < cls.FREE:
+            return 0
+        last = recent.latest("at").at
+        pause = min(30 * 2 ** (count - cls.FREE), cls.WINDOW.total_seconds())
+        return max(0, math.ceil(pause - (now - last).total_seconds()))
+
+    @classmethod
+    def record(cls, username: str, address: str) -> None:
+        cls.objects.filter(at__lt=timezone.now() - cls.WINDOW).delete()
+        cls.objects.create(key=cls.key_of(username, address))
+
+    @classmethod
+    def forget(cls, username: str, address: str) -> None:
+        cls.objects.filter(key=cls.key_of(username, address)).delete()

@@ -1,6 +1,7 @@
 """Projects, who may do what in them, and their label map."""
 
 import unicodedata
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -39,6 +40,14 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def admit(self, user: Any, role: str) -> "Membership":
+        """Make `user` a member with at least `role`; a higher one that they have stays."""
+        membership, _ = self.memberships.get_or_create(user=user, defaults={"role": role})
+        if not membership.allows(role):
+            membership.role = role
+            membership.save(update_fields=["role"])
+        return membership
+
     def active_labels(self) -> models.QuerySet["Label"]:
         return self.labels.filter(retired_at=None).order_by("position", "class_id")
 
@@ -62,8 +71,7 @@ class Project(models.Model):
             existing = project.labels.filter(name=name).first()
             if existing is not None:
                 if existing.retired_at is not None:
-                    existing.retired_at = None
-                    existing.save(update_fields=["retired_at"])
+                    existing.bring_back()
                 return existing
             if project.labels.count() >= MAX_LABELS:
                 raise ValidationError(f"A project holds at most {MAX_LABELS} labels.")
@@ -72,6 +80,9 @@ class Project(models.Model):
             elif class_id < project.next_class_id and project.labels.filter(class_id=class_id).exists():
                 raise ValidationError(f"Id {class_id} already belongs to another label of this project.")
             position = (project.labels.aggregate(last=Max("position"))["last"] or 0) + 1
+            hotkey = str(position) if position <= 9 else ""
+            if project.labels.filter(hotkey=hotkey).exists():
+                hotkey = ""
             label = Label.objects.create(
                 project=project,
                 class_id=class_id,
@@ -79,7 +90,7 @@ class Project(models.Model):
                 display_name=display_name,
                 color=PALETTE[(class_id - 1) % len(PALETTE)],
                 position=position,
-                hotkey=str(position) if position <= 9 else "",
+                hotkey=hotkey,
             )
             Project.objects.filter(pk=self.pk, next_class_id__lte=class_id).update(
                 next_class_id=class_id + 1
@@ -144,7 +155,26 @@ class Label(models.Model):
     @property
     def palette_index(self) -> int:
         """1..12: which of the palette's colours."""
+        if self.color in PALETTE:
+            return PALETTE.index(self.color) + 1
         return (self.class_id - 1) % len(PALETTE) + 1
+
+    def retire(self) -> None:
+        """Offer the label to nobody any more; its id stays taken. ValidationError if it has boxes."""
+        count = self.annotations.exclude(status="rejected").count()
+        if count:
+            boxes = "1 box" if count == 1 else f"{count} boxes"
+            raise ValidationError(
+                f"{self.name} has {boxes}. Merge it into another label, or delete its boxes first."
+            )
+        self.retired_at, self.hotkey = timezone.now(), ""
+        self.save(update_fields=["retired_at", "hotkey"])
+
+    def bring_back(self) -> None:
+        """Undo `retire`: the label is offered again, last in the order, without a hotkey."""
+        last = self.project.labels.aggregate(last=Max("position"))["last"] or 0
+        self.retired_at, self.position = None, last + 1
+        self.save(update_fields=["retired_at", "position"])
 
     def merge_into(self, other: "Label") -> int:
         """Give this label's annotations to `other` and retire this one; how many moved."""
@@ -153,6 +183,6 @@ class Label(models.Model):
             moved = self.annotations.update(label=other)
             # Editors that have one of these images open must rebase.
             self.project.images.filter(pk__in=images).update(revision=F("revision") + 1)
-            self.retired_at = timezone.now()
-            self.save(update_fields=["retired_at"])
+            self.retired_at, self.hotkey = timezone.now(), ""
+            self.save(update_fields=["retired_at", "hotkey"])
         return moved

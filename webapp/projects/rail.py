@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.http import HttpRequest
 
 from webapp.leases import Status
@@ -13,8 +13,11 @@ def project_rail(request: HttpRequest) -> dict[str, Any]:
     project = getattr(request, "project", None)
     if project is None:
         return {}
-    images = project.images.filter(trashed_at=None).aggregate(
-        total=Count("pk"), done=Count("pk", filter=Q(state="done"))
+    kept = Q(trashed_at=None)
+    images = project.images.aggregate(
+        total=Count("pk", filter=kept),
+        done=Count("pk", filter=kept & Q(state="done")),
+        bytes=Sum("bytes"),
     )
     newest = project.revisions.values_list("number", flat=True).first()
     active = (
@@ -30,6 +33,7 @@ def project_rail(request: HttpRequest) -> dict[str, Any]:
         "rail": {
             "images": images["total"],
             "done": images["done"],
+            "bytes": images["bytes"] or 0,
             "labels": project.labels.filter(retired_at=None).count(),
             "revision": f"r{newest}" if newest else "",
             "runs": project.runs.filter(status__in=[Status.QUEUED, Status.RUNNING]).count(),
