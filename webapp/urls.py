@@ -5,7 +5,8 @@ from django.urls import include, path
 from webapp.api.api import api
 
 # The API answers 401 in JSON where a page would redirect to the log-in (LoginRequiredMiddleware).
-for pattern in api.urls[0]:
+api_urls = api.urls
+for pattern in api_urls[0]:
     pattern.callback.login_required = False
 
 urlpatterns = [
@@ -15,7 +16,7 @@ urlpatterns = [
     path("", include("webapp.labeling.urls")),
     path("", include("webapp.training.urls")),
     path("", include("webapp.inference.urls")),
-    path("api/", api.urls),
+    path("api/", api_urls),
 ]
 
 handler403 = "webapp.errors.forbidden"
