@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/", api_urls),
 ]
 
+handler400 = "webapp.errors.bad_request"
 handler403 = "webapp.errors.forbidden"
 handler404 = "webapp.errors.not_found"
 handler500 = "webapp.errors.failed"

@@ -204,6 +204,9 @@ document.addEventListener("keydown", (event) => {
   items[at === -1 && step === -1 ? items.length - 1 : next].focus();
 });
 
+// <select data-submit>: choosing is sending.
+document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form.requestSubmit(); });
+
 // ---- Ranges: the filled part of the track follows --v
 
 function paint(range) {

@@ -44,7 +44,8 @@ def rename(request: HttpRequest, project: Project) -> HttpResponse:
     form = ProjectForm(request.POST, instance=Project.objects.get(pk=project.pk))
     if not form.is_valid():
         return settings_page(request, project, status=422, form=form)
-    form.save()
+    # Only what was typed: labels may be made at this moment, and they count in this row.
+    form.save(commit=False).save(update_fields=["name", "description"])
     messages.success(request, "Name and description are saved.")
     return redirect("projects:settings", project.pk)
 

@@ -16,13 +16,11 @@ PAGE = 60
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_view("annotator")
 def trash(request: HttpRequest, project: Project) -> HttpResponse:
-    """Annotators restore; owners also delete for good. `ids` are the chosen ones, `all` takes all."""
+    """Annotators restore, owners also delete for good: `ids`, or with `all` and no ids everything."""
     images = project.images.exclude(trashed_at=None).order_by("-trashed_at", "-pk")
     if request.method == "POST":
-        chosen = images
-        if "all" not in request.POST:
-            ids = [int(pk) for pk in request.POST.getlist("ids") if pk.isdecimal()]
-            chosen = images.filter(pk__in=ids)
+        ids = [int(pk) for pk in request.POST.getlist("ids") if pk.isdecimal()]
+        chosen = images.filter(pk__in=ids) if ids or "all" not in request.POST else images
         if request.POST.get("do") == "delete":
             get_project(request, project.pk, Role.OWNER)
             count = delete_images(project, list(chosen.values_list("pk", flat=True)))
