@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from webapp.datasets.models import ImageImport, ImportFile, ImportProblem
+from webapp.datasets.models import ImageImport, ImportFile
 from webapp.leases import Status
 from webapp.projects.models import Project
 from webapp.storage import delete_folder, local_path
@@ -90,28 +90,18 @@ def free_bytes() -> int | None:
     return shutil.disk_usage(existing).free
 
 
-def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile | None:
+def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile:
     """Store one file of a draft; the row counts as received only once its bytes are stored.
 
     The name is the file's key within its import, so that a file that is sent again (its first
-    answer was lost) replaces itself. An empty file becomes a line of the report, and None.
-    Raises UploadRefused.
+    answer was lost) replaces itself. Raises UploadRefused.
     """
     name = clean_file_name(name)
     if file.size > settings.MAX_UPLOAD_BYTES:
         raise UploadRefused(too_large(name, file.size), 413)
     if image_import.status != Status.DRAFT:
         raise UploadRefused(_not_open(image_import), 409)
-    if file.size == 0:
-        image_import.problems.get_or_create(
-            file=name,
-            defaults={
-                "message": "The file is empty (0 bytes). Left out; upload it again.",
-                "severity": ImportProblem.Severity.REFUSED,
-            },
-        )
-        return None
-    # bytes=0 means: on its way. See `submit`, which drops rows that never arrived.
+    # bytes=0 means: on its way, or empty. See `submit`, which drops rows that never arrived.
     row = image_import.files.filter(name=name).first() or image_import.files.create(
         name=name, bytes=0
     )
@@ -148,10 +138,11 @@ def submit(image_import: ImageImport) -> bool:
     """
     if image_import.status != Status.DRAFT:
         return False
-    image_import.files.filter(bytes=0).delete()
+    for row in image_import.files.filter(bytes=0):
+        if not default_storage.exists(row.path):
+            row.delete()
     if not image_import.files.exists():
-        if not image_import.problems.exists():
-            raise UploadRefused("No file has arrived. Choose the files again.")
+        raise UploadRefused("No file has arrived. Choose the files again.")
     return image_import.submit()
 
 

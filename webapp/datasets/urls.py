@@ -1,24 +1,30 @@
 from django.urls import path
 
-from webapp import errors
+from webapp.datasets.views import dataset, files, images, imports
 
 app_name = "datasets"
+PROJECT = "projects/<int:project_id>/"
+IMAGE = f"{PROJECT}images/<int:image_id>/"
+IMPORT = f"{PROJECT}imports/<int:import_id>/"
+REVISION = f"{PROJECT}dataset/<int:number>/"
+
 urlpatterns = [
-    path("projects/<int:project_id>/images/", errors.not_found, {"exception": Exception()}, name="images"),
-    path("projects/<int:project_id>/images/bulk/", errors.not_found, {"exception": Exception()}, name="bulk"),
-    path("projects/<int:project_id>/images/<int:image_id>/thumbnail", errors.not_found, {"exception": Exception()}, name="thumbnail"),
-    path("projects/<int:project_id>/images/<int:image_id>/preview", errors.not_found, {"exception": Exception()}, name="preview"),
-    path("projects/<int:project_id>/images/<int:image_id>/original", errors.not_found, {"exception": Exception()}, name="original"),
-    path("projects/<int:project_id>/imports/", errors.not_found, {"exception": Exception()}, name="imports"),
-    path("projects/<int:project_id>/imports/new/", errors.not_found, {"exception": Exception()}, name="import_create"),
-    path("projects/<int:project_id>/imports/<int:import_id>/", errors.not_found, {"exception": Exception()}, name="import_report"),
-    path("projects/<int:project_id>/imports/<int:import_id>/files/", errors.not_found, {"exception": Exception()}, name="import_file"),
-    path("projects/<int:project_id>/imports/<int:import_id>/start/", errors.not_found, {"exception": Exception()}, name="import_start"),
-    path("projects/<int:project_id>/imports/<int:import_id>/cancel/", errors.not_found, {"exception": Exception()}, name="import_cancel"),
-    path("projects/<int:project_id>/imports/<int:import_id>/progress/", errors.not_found, {"exception": Exception()}, name="import_progress"),
-    path("projects/<int:project_id>/dataset/", errors.not_found, {"exception": Exception()}, name="dataset"),
-    path("projects/<int:project_id>/dataset/freeze/", errors.not_found, {"exception": Exception()}, name="freeze"),
-    path("projects/<int:project_id>/dataset/<int:number>/", errors.not_found, {"exception": Exception()}, name="revision"),
-    path("projects/<int:project_id>/dataset/<int:number>/manifest.json", errors.not_found, {"exception": Exception()}, name="manifest"),
-    path("projects/<int:project_id>/dataset/<int:number>/records/", errors.not_found, {"exception": Exception()}, name="records"),
+    path(f"{PROJECT}images/", images.images, name="images"),
+    path(f"{PROJECT}images/bulk/", images.bulk, name="bulk"),
+    path(f"{IMAGE}thumbnail", files.thumbnail, name="thumbnail"),
+    path(f"{IMAGE}preview", files.preview, name="preview"),
+    path(f"{IMAGE}original", files.original, name="original"),
+    path(f"{PROJECT}imports/", imports.imports, name="imports"),
+    path(f"{PROJECT}imports/new/", imports.import_create, name="import_create"),
+    path(f"{IMPORT}", imports.import_report, name="import_report"),
+    path(f"{IMPORT}files/", imports.import_file, name="import_file"),
+    path(f"{IMPORT}start/", imports.import_start, name="import_start"),
+    path(f"{IMPORT}cancel/", imports.import_cancel, name="import_cancel"),
+    path(f"{IMPORT}progress/", imports.import_progress, name="import_progress"),
+    path(f"{PROJECT}dataset/", dataset.dataset, name="dataset"),
+    path(f"{PROJECT}dataset/freeze/", dataset.freeze_revision, name="freeze"),
+    path(f"{REVISION}", dataset.revision, name="revision"),
+    path(f"{REVISION}manifest.json", dataset.manifest, name="manifest"),
+    path(f"{REVISION}label_map.pbtxt", dataset.label_map, name="revision_label_map"),
+    path(f"{REVISION}records/", dataset.records, name="records"),
 ]

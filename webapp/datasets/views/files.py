@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from webapp.datasets.models import Image
@@ -39,13 +40,16 @@ def original(request: HttpRequest, project: Project, image_id: int) -> HttpRespo
     image = get_object_or_404(project.images, pk=image_id)
     content_type = PICTURES.get(image.format)
     saves = content_type is None or request.GET.get("download") == "1"
-    return stored_file(
+    response = stored_file(
         request,
         image.original_path,
         content_type or "application/octet-stream",
         etag=f"{image.sha256}-original",
-        download_as=file_name(image) if saves else None,
     )
+    header = content_disposition_header(saves, file_name(image))
+    if header:
+        response["Content-Disposition"] = header
+    return response
 
 
 def file_name(image: Image) -> str:
