@@ -18,6 +18,7 @@ class Box:
     """One ground-truth box, in absolute pixels of the upright image.
 
     ``crowd`` marks a box around many objects at once: it is ignored by evaluation and not trained.
+    ``pose`` is Pascal VOC's word for the side an object is seen from, kept for formats that have it.
     """
 
     label: str
@@ -28,6 +29,7 @@ class Box:
     difficult: bool = False
     truncated: bool = False
     crowd: bool = False
+    pose: str = "Unspecified"
 
     @property
     def xyxy(self) -> tuple[float, float, float, float]:

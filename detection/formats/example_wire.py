@@ -1,0 +1,206 @@
+"""``tf.train.Example`` as bytes: a map from names to lists of bytes, floats or integers.
+
+    message Example   { Features features = 1; }
+    message Features  { map<string, Feature> feature = 1; }
+    message Feature   { oneof { BytesList = 1; FloatList = 2; Int64List = 3; } }
+    message BytesList { repeated bytes value = 1; }      others: repeated ... value = 1 [packed]
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+
+from detection.names import visible
+
+_BYTES, _FLOATS, _INTS = b"\x0a", b"\x12", b"\x1a"  # fields 1, 2, 3 of Feature, length-delimited
+_FIELD_1 = b"\x0a"
+_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+
+class ExampleError(ValueError):
+    """Bytes that are no Example, or an Example without what was asked of it."""
+
+
+def bytes_feature(key: str, values: Iterable[bytes]) -> bytes:
+    """One entry of the features' map, holding a BytesList."""
+    body = b"".join([part for value in values for part in (_FIELD_1, _varint(len(value)), value)])
+    return _entry(key, _BYTES, body)
+
+
+def floats_feature(key: str, values: Sequence[float]) -> bytes:
+    """One entry of the features' map, holding a FloatList (float32, packed)."""
+    body = _delimited(struct.pack(f"<{len(values)}f", *values)) if values else b""
+    return _entry(key, _FLOATS, body)
+
+
+def ints_feature(key: str, values: Sequence[int]) -> bytes:
+    """One entry of the features' map, holding an Int64List (packed)."""
+    body = _delimited(b"".join(map(_varint, values))) if values else b""
+    return _entry(key, _INTS, body)
+
+
+def encode_features(entries: Iterable[bytes]) -> bytes:
+    """The Example with these entries."""
+    features = b"".join(entries)
+    return b"".join((_FIELD_1, _varint(len(features)), features))
+
+
+def _entry(key: str, kind: bytes, body: bytes) -> bytes:
+    feature = b"".join((kind, _varint(len(body)), body))
+    name = _delimited(key.encode("utf-8"))
+    size = len(name) + 1 + len(_varint(len(feature))) + len(feature)
+    return b"".join((_FIELD_1, _varint(size), name, b"\x12", _varint(len(feature)), feature))
+
+
+def _delimited(value: bytes) -> bytes:
+    return _FIELD_1 + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    if 0 <= value < 0x80:
+        return bytes((value,))
+    value &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class Example(dict[str, list[bytes] | list[float] | list[int]]):
+    """A parsed Example: each key's list of values. Floats are float32 values as Python floats."""
+
+    def bytes_list(self, key: str) -> list[bytes]:
+        """The key's byte strings; empty where the key is absent."""
+        return [value for value in self._of_kind(key, bytes) if isinstance(value, bytes)]
+
+    def floats(self, key: str) -> list[float]:
+        """The key's floats; empty where the key is absent."""
+        return [value for value in self._of_kind(key, float) if isinstance(value, float)]
+
+    def ints(self, key: str) -> list[int]:
+        """The key's integers; empty where the key is absent."""
+        return [value for value in self._of_kind(key, int) if isinstance(value, int)]
+
+    def one_bytes(self, key: str) -> bytes:
+        """The key's only byte string. Raises ExampleError where there is not exactly one."""
+        values = self.bytes_list(key)
+        if len(values) != 1:
+            raise ExampleError(f"{key} has {len(values)} values instead of one.")
+        return values[0]
+
+    def one_int(self, key: str) -> int:
+        """The key's only integer. Raises ExampleError where there is not exactly one."""
+        values = self.ints(key)
+        if len(values) != 1:
+            raise ExampleError(f"{key} has {len(values)} values instead of one.")
+        return values[0]
+
+    def _of_kind(self, key: str, kind: type) -> list[bytes] | list[float] | list[int]:
+        values = self.get(key, [])
+        if values and not isinstance(values[0], kind):
+            raise ExampleError(f"{visible(key)} holds {type(values[0]).__name__} values instead "
+                               f"of {kind.__name__}.")  # fmt: skip
+        return values
+
+
+def parse_example(data: bytes) -> Example:
+    """Parse a serialised Example. Raises ExampleError where it is not one."""
+    example = Example()
+    view = memoryview(data)
+    for number, kind, features in _fields(view):
+        if (number, kind) != (1, _LENGTH):
+            continue
+        for entry_number, entry_kind, entry in _fields(features):
+            if (entry_number, entry_kind) == (1, _LENGTH):
+                key, values = _parse_entry(entry)
+                example[key] = values
+    if not example:
+        raise ExampleError("It holds no features; it is not a tf.train.Example.")
+    return example
+
+
+def _parse_entry(entry: memoryview) -> tuple[str, list[bytes] | list[float] | list[int]]:
+    key, feature = "", memoryview(b"")
+    for number, kind, value in _fields(entry):
+        if (number, kind) == (1, _LENGTH):
+            try:
+                key = bytes(value).decode("utf-8")
+            except UnicodeDecodeError:
+                raise ExampleError("The name of a feature is not UTF-8.") from None
+        elif (number, kind) == (2, _LENGTH):
+            feature = value
+    values: list[bytes] | list[float] | list[int] = []
+    for number, kind, value in _fields(feature):
+        if kind == _LENGTH and number in _PARSERS:
+            values = _PARSERS[number](value)
+    return key, values
+
+
+def _parse_bytes(body: memoryview) -> list[bytes]:
+    return [bytes(value) for number, kind, value in _fields(body) if (number, kind) == (1, _LENGTH)]
+
+
+def _parse_floats(body: memoryview) -> list[float]:
+    values: list[float] = []
+    for number, kind, value in _fields(body):
+        if number == 1 and kind in (_LENGTH, _FIXED32):
+            if len(value) % 4:
+                raise ExampleError("A list of floats has a length that is not a multiple of 4.")
+            values += struct.unpack(f"<{len(value) // 4}f", value)
+    return values
+
+
+def _parse_ints(body: memoryview) -> list[int]:
+    values: list[int] = []
+    for number, kind, value in _fields(body):
+        if number == 1 and kind == _LENGTH:
+            at = 0
+            while at < len(value):
+                item, at = _read_varint(value, at)
+                values.append(_signed(item))
+        elif number == 1 and kind == _VARINT:
+            values.append(_signed(_read_varint(value, 0)[0]))
+    return values
+
+
+_PARSERS = {1: _parse_bytes, 2: _parse_floats, 3: _parse_ints}
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Each field's number, wire type and bytes."""
+    at, end = 0, len(message)
+    while at < end:
+        tag, at = _read_varint(message, at)
+        number, kind = tag >> 3, tag & 7
+        if kind == _LENGTH:
+            size, at = _read_varint(message, at)
+        elif kind == _VARINT:
+            size = _read_varint(message, at)[1] - at
+        elif kind in (_FIXED32, _FIXED64):
+            size = 4 if kind == _FIXED32 else 8
+        else:
+            raise ExampleError(f"Wire type {kind} is not one that Examples use.")
+        if number == 0 or at + size > end:
+            raise ExampleError("A field reaches beyond its message.")
+        yield number, kind, message[at : at + size]
+        at += size
+
+
+def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    value, shift = 0, 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise ExampleError("A number reaches beyond its message.")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value

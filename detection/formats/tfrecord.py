@@ -1,0 +1,283 @@
+"""TFRecord files of ``tf.train.Example``, as the TensorFlow Object Detection API writes them.
+
+The keys, their kinds and their lengths are those of its ``create_pascal_tf_record.py`` (and, for
+``image/object/is_crowd``, of its ``create_coco_tf_record.py``). Boxes are relative to the image, in
+float32. Messages are written and read byte by byte here, so that no TensorFlow is needed:
+https://protobuf.dev/programming-guides/encoding/ for the messages, and
+https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details for the framing.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import google_crc32c
+
+from detection.formats.example_wire import (
+    Example,
+    ExampleError,
+    bytes_feature,
+    encode_features,
+    floats_feature,
+    ints_feature,
+    parse_example,
+)
+from detection.label_map import LabelMap
+from detection.names import visible
+from detection.types import Box, LabelledImage
+
+__all__ = [
+    "Example",
+    "RecordError",
+    "RecordWriter",
+    "decode_example",
+    "encode_example",
+    "read_raw_records",
+    "read_records",
+    "record_paths",
+]
+
+MAX_RECORD_BYTES = 512 * 1024 * 1024
+# float32 keeps a relative coordinate to about 1/8000 of a pixel in an image 2,000 wide; what lies
+# below this many decimals is its rounding and not the annotator's.
+_DECIMALS = 3
+_MASK_DELTA = 0xA282EAD8
+
+
+class RecordError(ValueError):
+    """A record file that cannot be read; the message names file and record."""
+
+
+def encode_example(
+    image: LabelledImage, image_bytes: bytes, image_format: str, label_map: LabelMap
+) -> bytes:
+    """Serialise one image with its boxes as a ``tf.train.Example``.
+
+    Args:
+        image: boxes in pixels of the upright image; ``name`` becomes filename and source id.
+        image_bytes: an encoded upright picture, as ``upright_jpeg_bytes`` gives it.
+        image_format: ``"jpeg"`` or ``"png"``.
+        label_map: gives each label's class id.
+
+    Raises:
+        KeyError: a box's label is not in the label map.
+    """
+    boxes, width, height = image.boxes, image.width, image.height
+    name = image.name.encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(image_bytes).hexdigest().encode("ascii")
+    by_name = label_map.by_name
+    features = [
+        ints_feature("image/height", (height,)),
+        ints_feature("image/width", (width,)),
+        bytes_feature("image/filename", (name,)),
+        bytes_feature("image/source_id", (name,)),
+        bytes_feature("image/key/sha256", (digest,)),
+        bytes_feature("image/encoded", (image_bytes,)),
+        bytes_feature("image/format", (image_format.encode("ascii"),)),
+        floats_feature("image/object/bbox/xmin", [box.xmin / width for box in boxes]),
+        floats_feature("image/object/bbox/xmax", [box.xmax / width for box in boxes]),
+        floats_feature("image/object/bbox/ymin", [box.ymin / height for box in boxes]),
+        floats_feature("image/object/bbox/ymax", [box.ymax / height for box in boxes]),
+        bytes_feature("image/object/class/text", [box.label.encode("utf-8") for box in boxes]),
+        ints_feature("image/object/class/label", [by_name[box.label].id for box in boxes]),
+        ints_feature("image/object/difficult", [int(box.difficult) for box in boxes]),
+        ints_feature("image/object/truncated", [int(box.truncated) for box in boxes]),
+        bytes_feature("image/object/view", [box.pose.encode("utf-8") for box in boxes]),
+    ]
+    if any(box.crowd for box in boxes):
+        features.append(
+            ints_feature("image/object/is_crowd", [int(box.crowd) for box in boxes])
+        )
+    return encode_features(features)
+
+
+def decode_example(
+    example: Example, label_map: LabelMap | None = None
+) -> tuple[LabelledImage, bytes, str]:
+    """The image with its boxes in pixels, its encoded bytes, and its format.
+
+    A label's name comes from ``image/object/class/text``, or, where a file has none, from its
+    class id and ``label_map``. Boxes come as the file has them: unchecked.
+
+    Raises:
+        ExampleError: a key is missing, lists differ in length, or a label has no name.
+    """
+    width, height = example.one_int("image/width"), example.one_int("image/height")
+    name = example.one_bytes("image/filename").decode("utf-8", "surrogateescape")
+    count = len(example.floats("image/object/bbox/xmin"))
+    sides = [
+        [round(value * extent, _DECIMALS) for value in example.floats(f"image/object/bbox/{side}")]
+        for side, extent in (
+            ("xmin", width), ("ymin", height), ("xmax", width), ("ymax", height)
+        )
+    ]  # fmt: skip
+    labels = _labels(example, label_map, count)
+    flags = [
+        example.ints(f"image/object/{key}") or [0] * count
+        for key in ("difficult", "truncated", "is_crowd")
+    ]
+    views = example.bytes_list("image/object/view") or [b"Unspecified"] * count
+    columns = [labels, *sides, *flags, views]
+    if any(len(column) != count for column in columns):
+        lengths = ", ".join(str(len(column)) for column in columns)
+        raise ExampleError(f"{visible(name)}: its lists of boxes differ in length ({lengths}).")
+    boxes = tuple(
+        Box(label, *corners, bool(difficult), bool(truncated), bool(crowd), view.decode("utf-8"))
+        for label, *corners, difficult, truncated, crowd, view in zip(*columns, strict=True)
+    )
+    image_format = example.bytes_list("image/format") or [b""]
+    picture = example.one_bytes("image/encoded")
+    return LabelledImage(name, width, height, boxes), picture, image_format[0].decode("ascii")
+
+
+def _labels(example: Example, label_map: LabelMap | None, count: int) -> list[str]:
+    texts = example.bytes_list("image/object/class/text")
+    if texts or not count:
+        return [text.decode("utf-8") for text in texts]
+    ids = example.ints("image/object/class/label")
+    if label_map is None:
+        raise ExampleError("Its boxes have class ids and no names, and no label map was given.")
+    unknown = [class_id for class_id in ids if class_id not in label_map.by_id]
+    if unknown:
+        raise ExampleError(f"The class id {unknown[0]} is not in the label map.")
+    return [label_map.by_id[class_id].name for class_id in ids]
+
+
+class RecordWriter:
+    """Writes serialised Examples to ``PREFIX-00000-of-0000N``, in turn, one record at a time.
+
+    Files are written beside their place and get their names when all are whole: on leaving the
+    ``with`` block without an error. After an error nothing is left.
+    """
+
+    def __init__(self, prefix: Path | str, num_shards: int = 1) -> None:
+        if num_shards < 1:
+            raise ValueError(f"num_shards is {num_shards}; it must be at least 1.")
+        prefix = Path(prefix)
+        self.paths = tuple(
+            prefix.with_name(f"{prefix.name}-{shard:05d}-of-{num_shards:05d}")
+            for shard in range(num_shards)
+        )
+        self.num_records = 0
+        self._files: list[BinaryIO] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> RecordWriter:
+        self.paths[0].parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            for path in self.paths:
+                file = _part(path).open("wb", buffering=256 * 1024)
+                self._files.append(stack.enter_context(file))
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, record: bytes) -> None:
+        """Append one serialised Example to the next shard."""
+        file = self._files[self.num_records % len(self._files)]
+        length = struct.pack("<Q", len(record))
+        file.write(length + _masked_crc(length))
+        file.write(record)
+        file.write(_masked_crc(record))
+        self.num_records += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._stack.close()
+            if kind is None:
+                for path in self.paths:
+                    _part(path).replace(path)
+        finally:
+            for path in self.paths:
+                _part(path).unlink(missing_ok=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
+
+
+def record_paths(source: Path | str) -> list[Path]:
+    """The record files that ``source`` means, in order: a file, a folder, or a shards' prefix.
+
+    Raises FileNotFoundError in words where there is none.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in path.iterdir() if _is_record_name(file.name)]
+    else:
+        found = list(path.parent.glob(f"{glob.escape(path.name)}-?????-of-?????"))
+    if not found:
+        raise FileNotFoundError(f"{path}: there are no TFRecord files here.")
+    return sorted(found)
+
+
+def _is_record_name(name: str) -> bool:
+    shard = Path(name).match("*-?????-of-?????")
+    return shard or name.endswith((".record", ".records", ".tfrecord", ".tfrecords"))
+
+
+def read_records(source: Path | str) -> Iterator[Example]:
+    """Parse the Examples of a record file, a folder of them, or a prefix of shards, one by one.
+
+    Raises:
+        RecordError: naming file and record, where one is cut short, altered or no Example.
+        FileNotFoundError: where there are no record files.
+    """
+    for path in record_paths(source):
+        for number, record in enumerate(read_raw_records(path), 1):
+            try:
+                yield parse_example(record)
+            except ExampleError as error:
+                raise RecordError(f"{path.name}, record {number}: {error}") from None
+
+
+def read_raw_records(path: Path) -> Iterator[bytes]:
+    """The serialised records of one file, each held against its checksum. Raises RecordError."""
+    with path.open("rb") as file:
+        number = 0
+        while head := file.read(12):
+            number += 1
+            where = f"{path.name}, record {number}"
+            if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
+                raise RecordError(f"{where}: its length does not fit its checksum. It is damaged, "
+                                  "or this is not a TFRecord file.")  # fmt: skip
+            (length,) = struct.unpack("<Q", head[:8])
+            if length > MAX_RECORD_BYTES:
+                raise RecordError(f"{where}: it claims {length:,} bytes; the limit is "
+                                  f"{MAX_RECORD_BYTES:,}.")  # fmt: skip
+            record, crc = file.read(length), file.read(4)
+            if len(record) < length or len(crc) < 4:
+                raise RecordError(f"{where}: the file ends within it, after {len(record):,} of "
+                                  f"{length:,} bytes.")  # fmt: skip
+            if _masked_crc(record) != crc:
+                raise RecordError(f"{where}: it does not fit its checksum. The file is damaged.")
+            yield record
+
+
+def unique_record_names(names: Sequence[str]) -> dict[str, str]:
+    """Names for records: each file's own name as the API has it, its path where two share one."""
+    seen: dict[str, int] = {}
+    for name in names:
+        base = name.rpartition("/")[2]
+        seen[base] = seen.get(base, 0) + 1
+    return {
+        name: base if seen[base := name.rpartition("/")[2]] == 1 else name for name in names
+    }

@@ -1,0 +1,296 @@
+"""One Pascal VOC annotation file: an XML beside an image, as labelImg, CVAT, VoTT and Roboflow write it.
+
+Coordinates are taken as they stand, as the TensorFlow Object Detection API takes them: pixels,
+not shifted by one. A file is hostile until checked: entities and document types with declarations
+are refused, nothing that a file names is opened, and sizes are limited.
+
+Where ``<size>`` is not the picture's: turned sides of an EXIF-turned picture mean boxes drawn
+before the turn, and they are turned with it; the picture's own proportions mean that it was
+resized after it was labelled, and boxes are scaled; anything else is a wrong ``<size>``, and boxes
+are taken as pixels of the picture. Each is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lxml import etree
+
+from detection.boxes import clean_boxes, turn_boxes
+from detection.label_map import LabelNameError, clean_label_name
+from detection.names import base_name, folder_name, visible
+from detection.types import Box, LabelledImage, Problem
+from detection.formats.numbers import NumberRefused, parse_number
+
+MAX_XML_BYTES = 32 * 1024 * 1024
+MAX_BOXES = 10_000
+# Two sizes have the same proportions where one, scaled, misses the other by under 1 %.
+_PROPORTION_TOLERANCE = 0.01
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+class VocError(ValueError):
+    """An annotation file that cannot be taken as a whole. ``line`` counts from 1 where known."""
+
+    def __init__(self, file: str, message: str, line: int | None = None) -> None:
+        self.problem = Problem(file, message, "refused", line)
+        super().__init__(str(self.problem))
+
+
+@dataclass(frozen=True)
+class VocFile:
+    """What one XML says, before it is held against its picture.
+
+    ``boxes`` are finite but unchecked, in the frame of the XML's own ``width`` and ``height``,
+    which are None where absent or 0. ``numbers`` and ``lines`` say which ``<object>`` each is.
+    """
+
+    file: str
+    filename: str | None
+    folder: str | None
+    width: float | None
+    height: float | None
+    boxes: tuple[Box, ...]
+    numbers: tuple[int, ...]
+    lines: tuple[int | None, ...]
+    problems: tuple[Problem, ...]
+
+
+def parse_voc(xml_bytes: bytes, file: str) -> VocFile:
+    """Parse one annotation file. ``file`` is its name, for messages.
+
+    Raises:
+        VocError: it is not XML, not Pascal VOC, too large, or declares entities.
+    """
+    root = _parse_xml(xml_bytes, file)
+    boxes: list[Box] = []
+    numbers: list[int] = []
+    lines: list[int | None] = []
+    problems: list[Problem] = []
+    for number, element in enumerate(root.iterchildren("object"), 1):
+        if number > MAX_BOXES:
+            raise VocError(file, f"It has more than {MAX_BOXES:,} boxes, which is the limit.")
+        try:
+            boxes.append(_parse_object(element, number))
+        except _ObjectRefused as refusal:
+            problems.append(Problem(file, f"{refusal} Left out.", "refused", refusal.line))
+        else:
+            numbers.append(number)
+            lines.append(element.sourceline)
+    return VocFile(
+        file,
+        _text(root, "filename"),
+        _text(root, "folder"),
+        _extent(root, "width"),
+        _extent(root, "height"),
+        tuple(boxes),
+        tuple(numbers),
+        tuple(lines),
+        tuple(problems),
+    )
+
+
+def labelled_image(
+    voc: VocFile, name: str, width: int, height: int, orientation: int = 1
+) -> tuple[LabelledImage, list[Problem]]:
+    """Hold a parsed file against its picture: boxes valid in the upright frame, and what was done.
+
+    Args:
+        name: the image's name.
+        width, height: the upright picture's size.
+        orientation: the picture's EXIF orientation (1..8).
+    """
+    boxes, problem = _in_upright_frame(voc, width, height, orientation)
+    cleaned, found = clean_boxes(
+        boxes, width, height, voc.file, numbers=voc.numbers, lines=voc.lines
+    )
+    problems = [*voc.problems, *([problem] if problem else []), *found]
+    return LabelledImage(name, width, height, cleaned), problems
+
+
+def write_voc(image: LabelledImage, depth: int = 3) -> bytes:
+    """One image's annotation file, UTF-8, as labelImg lays it out. ``crowd`` cannot be kept."""
+    root = etree.Element("annotation")
+    _add(root, "folder", base_name(folder_name(image.name)))
+    _add(root, "filename", base_name(image.name))
+    _add(etree.SubElement(root, "source"), "database", "Unknown")
+    size = etree.SubElement(root, "size")
+    for tag, value in (("width", image.width), ("height", image.height), ("depth", depth)):
+        _add(size, tag, str(value))
+    _add(root, "segmented", "0")
+    for box in image.boxes:
+        element = etree.SubElement(root, "object")
+        _add(element, "name", box.label)
+        _add(element, "pose", box.pose)
+        _add(element, "truncated", str(int(box.truncated)))
+        _add(element, "difficult", str(int(box.difficult)))
+        bounds = etree.SubElement(element, "bndbox")
+        for side, coordinate in zip(_SIDES, box.xyxy, strict=True):
+            _add(bounds, side, _number_text(coordinate))
+    etree.indent(root, "\t")
+    return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
+
+
+def _parse_xml(xml_bytes: bytes, file: str) -> etree._Element:
+    if not xml_bytes.strip():
+        raise VocError(file, "The file is empty.")
+    if len(xml_bytes) > MAX_XML_BYTES:
+        size = f"{len(xml_bytes) / 2**20:.1f} MiB"
+        raise VocError(file, f"It has {size}; the limit is {MAX_XML_BYTES // 2**20} MiB.")
+    _refuse_declarations(xml_bytes, file)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False,
+        dtd_validation=False, remove_comments=True, remove_pis=True,
+    )  # fmt: skip
+    try:
+        root = etree.fromstring(xml_bytes, parser)
+    except etree.XMLSyntaxError as error:
+        line = error.lineno or None
+        raise VocError(file, f"It is not well-formed XML ({_first_words(error)}).", line) from None
+    except (ValueError, LookupError) as error:
+        raise VocError(file, f"It cannot be read as XML ({_first_words(error)}).") from None
+    document_type = root.getroottree().docinfo.internalDTD
+    if document_type is not None and next(document_type.iterentities(), None) is not None:
+        raise VocError(file, "It declares an entity. Annotations need none; the file is refused.")
+    if root.tag != "annotation":
+        tag = visible(str(root.tag), 60)
+        raise VocError(
+            file, f"It is XML, but not Pascal VOC: it starts with <{tag}> and not <annotation>."
+        )
+    return root
+
+
+def _refuse_declarations(xml_bytes: bytes, file: str) -> None:
+    """Refuse entities before the parser sees them; text in UTF-16 is looked at without its zeros."""
+    start = xml_bytes[: 64 * 1024].replace(b"\0", b"")
+    at = start.find(b"<!ENTITY")
+    if at >= 0:
+        line = start.count(b"\n", 0, at) + 1
+        words = "It declares an entity. Annotations need none; the file is refused."
+        raise VocError(file, words, line)
+
+
+class _ObjectRefused(ValueError):
+    def __init__(self, message: str, line: int | None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def _parse_object(element: etree._Element, number: int) -> Box:
+    try:
+        label = clean_label_name(_text(element, "name") or "")
+    except LabelNameError as error:
+        raise _ObjectRefused(f"Box {number}: {error}", element.sourceline) from None
+    # The object's own box: <part> elements have boxes of their own, one level down.
+    bounds = element.find("bndbox")
+    if bounds is None:
+        kind = next((tag for tag in ("robndbox", "polygon") if element.find(tag) is not None), None)
+        words = f"a <{kind}> and no <bndbox>" if kind else "no <bndbox>"
+        raise _ObjectRefused(f"Box {number} ({visible(label, 60)}) has {words}.",
+                             element.sourceline)  # fmt: skip
+    corners = [_coordinate(bounds, side, label, number) for side in _SIDES]
+    return Box(
+        label,
+        *corners,
+        difficult=_flag(element, "difficult"),
+        truncated=_flag(element, "truncated"),
+        pose=_pose(element),
+    )
+
+
+def _coordinate(bounds: etree._Element, side: str, label: str, number: int) -> float:
+    name = f"Box {number} ({visible(label, 60)})"
+    element = bounds.find(side)
+    if element is None:
+        raise _ObjectRefused(f"{name} has no <{side}>.", bounds.sourceline)
+    try:
+        return parse_number(element.text or "")
+    except NumberRefused as refusal:
+        raise _ObjectRefused(f"{name} has {side} {refusal}.", element.sourceline) from None
+
+
+def _flag(element: etree._Element, tag: str) -> bool:
+    return (_text(element, tag) or "0").lower() not in ("0", "false", "no", "unspecified")
+
+
+def _pose(element: etree._Element) -> str:
+    pose = " ".join((_text(element, "pose") or "").split())
+    return pose[:40] if pose and pose.isprintable() else "Unspecified"
+
+
+def _text(element: etree._Element, tag: str) -> str | None:
+    child = element.find(tag)
+    if child is None or child.text is None:
+        return None
+    return child.text.strip() or None
+
+
+def _extent(root: etree._Element, tag: str) -> float | None:
+    try:
+        value = parse_number(root.findtext(f"size/{tag}") or "")
+    except NumberRefused:
+        return None
+    return value if value > 0 else None
+
+
+def _in_upright_frame(
+    voc: VocFile, width: int, height: int, orientation: int
+) -> tuple[tuple[Box, ...], Problem | None]:
+    said = (voc.width, voc.height)
+    if voc.width is None or voc.height is None:
+        words = f"It has no usable <size>; the picture's own, {width}x{height}, was taken."
+        return voc.boxes, Problem(voc.file, words, "note")
+    if said == (width, height):
+        return voc.boxes, None
+    told = f"Its <size> is {voc.width:g}x{voc.height:g}, but the picture has {width}x{height}"
+    if orientation >= 5 and said == (height, width):
+        words = f"{told} after its EXIF turn. The boxes were drawn before it, and were turned too."
+        return _turned(voc.boxes, height, width, orientation), Problem(voc.file, words, "mended")
+    x_scale, y_scale = width / voc.width, height / voc.height
+    if abs(x_scale / y_scale - 1) < _PROPORTION_TOLERANCE:
+        words = f"{told}, which has the same proportions: resized after it was labelled. "
+        words += f"The boxes were scaled by {x_scale:.4g}."
+        return _scaled(voc.boxes, x_scale, y_scale), Problem(voc.file, words, "mended")
+    return voc.boxes, Problem(voc.file, f"{told}. The boxes were taken as its pixels.", "mended")
+
+
+def _turned(
+    boxes: tuple[Box, ...], stored_width: int, stored_height: int, orientation: int
+) -> tuple[Box, ...]:
+    corners = turn_boxes([box.xyxy for box in boxes], stored_width, stored_height, orientation)
+    return tuple(_moved(box, *row) for box, row in zip(boxes, corners.tolist(), strict=True))
+
+
+def _scaled(boxes: tuple[Box, ...], x_scale: float, y_scale: float) -> tuple[Box, ...]:
+    return tuple(
+        _moved(box, box.xmin * x_scale, box.ymin * y_scale, box.xmax * x_scale, box.ymax * y_scale)
+        for box in boxes
+    )
+
+
+def _moved(box: Box, xmin: float, ymin: float, xmax: float, ymax: float) -> Box:
+    return replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
+
+
+def _add(parent: etree._Element, tag: str, text: str) -> None:
+    etree.SubElement(parent, tag).text = _xml_text(text)
+
+
+def _xml_text(text: str) -> str:
+    """Text that XML 1.0 can hold: what it forbids becomes U+FFFD."""
+    if text.isprintable():
+        return text
+    return "".join(character if _allowed(character) else "\ufffd" for character in text)
+
+
+def _allowed(character: str) -> bool:
+    code = ord(character)
+    return code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or code > 0xFFFF
+
+
+def _number_text(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _first_words(error: Exception) -> str:
+    return visible(str(error).split(" (<string>")[0].strip().rstrip("."), 160)

@@ -1,0 +1,157 @@
+"""Which annotation file belongs to which image, decided by names alone.
+
+Works on plain lists of names, so that a folder and an archive are treated alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from detection.names import (
+    base_name,
+    folder_name,
+    has_image_suffix,
+    match_key,
+    stem_of,
+    visible,
+)
+from detection.types import Problem
+
+# Folders that stand side by side in the layouts of labelImg, CVAT, Pascal VOC and others:
+# Annotations/cat.xml belongs to JPEGImages/cat.jpg.
+_LAYOUT_FOLDERS = frozenset(
+    "annotation annotations annots label labels xml xmls "
+    "image images img imgs jpegimages photo photos picture pictures".split()
+)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Pairs of (annotation file, image), what is left on either side, and why."""
+
+    pairs: tuple[tuple[str, str], ...]
+    images_alone: tuple[str, ...]
+    annotations_alone: tuple[str, ...]
+    problems: tuple[Problem, ...] = field(default=())
+
+
+def pair_annotations(
+    image_names: Sequence[str],
+    annotation_names: Sequence[str],
+    filename_of: Callable[[str], str | None],
+) -> Pairing:
+    """Pair annotation files with images; no file is opened here.
+
+    An annotation belongs to the image with the same path, suffix and layout folders (``images``,
+    ``Annotations`` ...) aside; else to the image that it names itself, by base name, with or
+    without suffix: one in the same folder first, else the only one in the data. An image is
+    paired once, and images of one name in different folders are never mixed.
+
+    Args:
+        image_names: relative paths of images.
+        annotation_names: relative paths of annotation files.
+        filename_of: the image's name that an annotation file holds, or None; asked only where
+            paths do not decide.
+
+    Returns:
+        A pairing in the order of ``annotation_names``; each annotation without an image has a
+        problem that says why.
+    """
+    finder = _ImageFinder(image_names)
+    taken: dict[str, str] = {}
+    paired: dict[str, str] = {}
+    problems: dict[str, Problem] = {}
+    undecided: list[tuple[str, list[str]]] = []
+    for annotation in annotation_names:
+        twins = finder.by_path(annotation)
+        if len(twins) == 1 and twins[0] not in taken:
+            paired[annotation] = twins[0]
+            taken[twins[0]] = annotation
+        else:
+            undecided.append((annotation, twins))
+    # Only after all paths have spoken: a stray <filename> must not take another file's image.
+    for annotation, twins in undecided:
+        found, words = _by_own_word(finder, annotation, twins, filename_of, taken)
+        if found is None:
+            problems[annotation] = Problem(annotation, words, "refused")
+        else:
+            paired[annotation] = found
+            taken[found] = annotation
+    return Pairing(
+        tuple((name, paired[name]) for name in annotation_names if name in paired),
+        tuple(name for name in image_names if name not in taken),
+        tuple(name for name in annotation_names if name not in paired),
+        tuple(problems[name] for name in annotation_names if name in problems),
+    )
+
+
+def _by_own_word(
+    finder: _ImageFinder,
+    annotation: str,
+    twins: list[str],
+    filename_of: Callable[[str], str | None],
+    taken: Collection[str],
+) -> tuple[str | None, str]:
+    """The image that the annotation names itself; or None and the words about it."""
+    claimed = base_name((filename_of(annotation) or "").strip())
+    candidates = finder.by_file_name(claimed, annotation, twins)
+    free = [name for name in candidates if name not in taken]
+    if len(free) == 1:
+        return free[0], ""
+    if not candidates:
+        says = f"it names {visible(claimed, 80)!r}" if claimed else "it names no image"
+        if twins:
+            shown = " and ".join(visible(name) for name in twins[:2])
+            return None, f"Its path fits {shown}, and {says}. It could not be paired; left out."
+        return None, f"There is no image of its name, and {says}. Left out."
+    if not free:
+        return None, (
+            f"Its image {visible(candidates[0])} has its boxes from another annotation file. "
+            "Left out."
+        )
+    shown = " and ".join(visible(name) for name in free[:2])
+    return None, f"It names {visible(claimed, 80)!r}, which could be {shown}. Left out."
+
+
+class _ImageFinder:
+    """Images by path and by file name."""
+
+    def __init__(self, image_names: Sequence[str]) -> None:
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_layout: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._by_base: dict[str, list[str]] = defaultdict(list)
+        for name in image_names:
+            self._by_stem[match_key(stem_of(name))].append(name)
+            self._by_layout[_layout_key(stem_of(name))].append(name)
+            base = match_key(base_name(name))
+            for spelling in {base, stem_of(base), base.lower(), stem_of(base).lower()}:
+                self._by_base[spelling].append(name)
+
+    def by_path(self, annotation: str) -> list[str]:
+        """Images with the annotation's path, its suffix aside; else, layout folders aside too."""
+        stem = stem_of(annotation)
+        same = self._by_stem.get(match_key(stem))
+        return same or self._by_layout.get(_layout_key(stem), [])
+
+    def by_file_name(self, claimed: str, annotation: str, twins: list[str]) -> list[str]:
+        """Images that ``claimed`` can mean, the likeliest kind only."""
+        if not claimed:
+            return []
+        key = match_key(claimed)
+        stem = stem_of(key) if has_image_suffix(key) else key
+        for spelling in dict.fromkeys([key, stem, key.lower(), stem.lower()]):
+            found = self._by_base.get(spelling, [])
+            among_twins = [name for name in found if name in twins]
+            near = [name for name in found if _layout_key(folder_name(name)) == (
+                _layout_key(folder_name(annotation)))]  # fmt: skip
+            if found:
+                return among_twins or near or found
+        return []
+
+
+def _layout_key(path: str) -> tuple[str, ...]:
+    """The path's parts without its layout folders; its last part always stays."""
+    *folders, last = match_key(path).split("/")
+    return (*(part for part in folders if part.lower() not in _LAYOUT_FOLDERS), last)
