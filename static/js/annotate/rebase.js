@@ -7,9 +7,14 @@
 
 const FIELDS = ["label_id", "xmin", "ymin", "xmax", "ymax", "status", "difficult", "truncated"];
 
-/** Whether two states of an annotation say the same. @param {Annotation|null} a @param {Annotation|null} b */
+/**
+ * Whether two states of an annotation say the same. The server does not list rejected suggestions,
+ * so rejected and not there are one.
+ * @param {Annotation|null} a @param {Annotation|null} b
+ */
 export function sameAnnotation(a, b) {
-  if (!a || !b) return !a && !b;
+  const [goneA, goneB] = [a, b].map((one) => !one || one.status === "rejected");
+  if (goneA || goneB) return goneA && goneB;
   return FIELDS.every((field) => a[field] === b[field]);
 }
 
