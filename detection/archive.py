@@ -1,0 +1,327 @@
+"""Reading a user's zip without trusting it: names, sizes and contents are claims until measured.
+
+Nothing is written to disk. What cannot be taken is refused entry by entry, each with a sentence;
+the rest goes on. Sizes and ratios are measured while reading, not believed.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from detection import zip_directory
+from detection.names import is_clutter, match_key, suffix_of, visible
+from detection.types import Problem
+from detection.zip_directory import ZipDirectoryError, ZipEntry
+
+_ARCHIVE_SUFFIXES = frozenset(".zip .tar .gz .tgz .bz2 .xz .7z .rar .zst .jar".split())
+_OTHER_ARCHIVES = (
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\0", "an XZ archive"),
+)
+_STORED, _DEFLATED = 0, 8
+_METHOD_NAMES = {
+    9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd", 99: "AES",
+}  # fmt: skip
+_DRIVE = re.compile(r"[A-Za-z]:")
+_READ_SIZE = 64 * 1024
+_MAX_NAME = 1024
+_MAX_DEPTH = 32
+
+
+class ArchiveError(ValueError):
+    """An archive or an entry that cannot be read; the message is a sentence without its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an archive may hold.
+
+    ``max_ratio`` is unpacked to packed bytes, over the first ``ratio_grace_bytes``: real pictures
+    hardly shrink, and small text files do a lot.
+    """
+
+    max_entries: int = 50_000
+    max_entry_bytes: int = 512 * 1024**2
+    max_total_bytes: int = 50 * 1024**3
+    max_ratio: float = 200.0
+    ratio_grace_bytes: int = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveEntry:
+    """A file in an archive. ``name`` is text with ``/`` between folders, unique in the archive."""
+
+    name: str
+    size: int
+    _archive: SafeArchive = field(repr=False, compare=False)
+    _entry: ZipEntry = field(repr=False, compare=False)
+
+    def open(self) -> BinaryIO:
+        """A stream of the entry's bytes. Reading raises ArchiveError where a limit is passed or
+        the bytes do not fit their checksum; several may be open at once, in one thread."""
+        return self._archive._open(self._entry)
+
+    def read(self) -> bytes:
+        """All bytes of the entry. Raises ArchiveError."""
+        with self.open() as stream:
+            return stream.read()
+
+
+class SafeArchive:
+    """The files of a zip that can be taken, in its order, and problems for those that cannot.
+
+    Args:
+        source: a path, or a seekable file, which is left open.
+        limits: what it may hold.
+
+    Raises:
+        ArchiveError: it is no zip, is empty, or has too many entries.
+    """
+
+    def __init__(self, source: Path | BinaryIO, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.problems: list[Problem] = []
+        self.bytes_read = 0
+        self._read_of: dict[ZipEntry, int] = {}
+        self._owned = source.open("rb") if isinstance(source, Path) else None
+        self._file: BinaryIO = self._owned or source  # type: ignore[assignment]
+        try:
+            self.entries = tuple(self._list_entries())
+        except ZipDirectoryError as error:
+            self.close()
+            raise ArchiveError(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> SafeArchive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, where this opened it."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def _list_entries(self) -> list[ArchiveEntry]:
+        self._refuse_other_archives()
+        directory = zip_directory.read_directory(self._file)
+        if directory.num_entries > self.limits.max_entries:
+            raise self._too_many(f"{directory.num_entries:,}")
+        if directory.size == 0:
+            raise ArchiveError("It is empty: there are no files in it.")
+        names: set[str] = set()
+        folded: dict[str, str] = {}
+        entries = []
+        for number, entry in enumerate(directory.entries(self._file), 1):
+            if number > self.limits.max_entries:
+                raise self._too_many("too many")
+            name = _tidy_name(entry)
+            if name.endswith("/") or is_clutter(name):
+                continue
+            refusal = self._words_against(entry, name)
+            if refusal is None and name in names:
+                refusal = "The archive has it twice. The first was taken, this one left out."
+            if refusal is not None:
+                self.problems.append(Problem(visible(name), refusal, "refused"))
+                continue
+            self._note_case(name, folded)
+            names.add(name)
+            entries.append(ArchiveEntry(name, entry.size, self, entry))
+        return entries
+
+    def _too_many(self, count: str) -> ArchiveError:
+        limit = f"the limit is {self.limits.max_entries:,}"
+        return ArchiveError(f"It has {count} entries; {limit}. Split it into several.")
+
+    def _refuse_other_archives(self) -> None:
+        self._file.seek(0)
+        head = self._file.read(512)
+        if not head:
+            raise ArchiveError("The file is empty.")
+        for magic, name in _OTHER_ARCHIVES:
+            if head.startswith(magic):
+                raise ArchiveError(f"It is {name}. Boxloop takes zip archives; pack it as one.")
+        if head[257:262] == b"ustar":
+            raise ArchiveError("It is a tar archive. Boxloop takes zip archives; pack it as one.")
+
+    def _words_against(self, entry: ZipEntry, name: str) -> str | None:
+        """A sentence that refuses this entry, or None."""
+        refusal = _words_against_name(name) or _words_against_kind(entry)
+        if refusal is not None:
+            return refusal
+        if suffix_of(name) in _ARCHIVE_SUFFIXES:
+            return "It is an archive inside the archive, which is not unpacked. Upload it by itself."
+        if entry.size > self.limits.max_entry_bytes:
+            limit = _megabytes(self.limits.max_entry_bytes)
+            return f"It unpacks to {_megabytes(entry.size)}; the limit for one file is {limit}."
+        return None
+
+    def _note_case(self, name: str, folded: dict[str, str]) -> None:
+        other = folded.setdefault(match_key(name).casefold(), name)
+        if other != name:
+            words = f"Its name differs from {visible(other)} only in case or in how its letters are "
+            words += "encoded. Both were taken, as two files."
+            self.problems.append(Problem(visible(name), words, "note"))
+
+    def _open(self, entry: ZipEntry) -> BinaryIO:
+        try:
+            offset = zip_directory.data_offset(self._file, entry)
+        except ZipDirectoryError as error:
+            raise ArchiveError(str(error)) from None
+        return io.BufferedReader(_EntryStream(self, entry, offset), _READ_SIZE)  # type: ignore[return-value]
+
+
+    def _count(self, entry: ZipEntry, produced: int) -> None:
+        """Count unpacked bytes, those of a second reading not again. Raises ArchiveError."""
+        before = self._read_of.get(entry, 0)
+        if produced > before:
+            self._read_of[entry] = produced
+            self.bytes_read += produced - before
+        if self.bytes_read > self.limits.max_total_bytes:
+            limit = _megabytes(self.limits.max_total_bytes)
+            raise ArchiveError(f"The archive unpacks to over {limit}, which is the limit.")
+
+
+def _tidy_name(entry: ZipEntry) -> str:
+    """The entry's name; zips made on Windows may have backslashes between folders."""
+    name = entry.name
+    if not entry.made_on_unix:
+        name = name.replace("\\", "/")
+    while name.startswith("./"):
+        name = name[2:]
+    return name
+
+
+def _words_against_name(name: str) -> str | None:
+    parts = re.split(r"[\\/]", name)
+    if not name or "\0" in name:
+        return "Its name cannot be a file's. Left out."
+    if name[0] in "\\/" or _DRIVE.match(name):
+        return "Its path starts at the root of a disk. Left out."
+    if ".." in parts:
+        return "Its path climbs out of the archive. Left out."
+    if len(name) > _MAX_NAME or len(parts) > _MAX_DEPTH:
+        return f"Its path is longer than {_MAX_NAME:,} characters or {_MAX_DEPTH} folders. Left out."
+    if "" in name.split("/") or "." in name.split("/"):
+        return "Its path has an empty folder name. Left out."
+    return None
+
+
+def _words_against_kind(entry: ZipEntry) -> str | None:
+    kind = stat.S_IFMT(entry.unix_mode) if entry.made_on_unix else 0
+    if stat.S_ISLNK(kind):
+        return "It is a link to another file. Left out."
+    if kind and not stat.S_ISREG(kind):
+        return "It is not a plain file. Left out."
+    if entry.is_encrypted:
+        return "It is locked with a password. Left out; pack it without one."
+    if entry.method not in (_STORED, _DEFLATED):
+        method = _METHOD_NAMES.get(entry.method, f"method {entry.method}")
+        return f"It is packed with {method}, which cannot be unpacked here. Left out."
+    return None
+
+
+class _EntryStream(io.RawIOBase):
+    """Unpacks one entry, measuring as it goes."""
+
+    def __init__(self, archive: SafeArchive, entry: ZipEntry, offset: int) -> None:
+        self._archive, self._entry = archive, entry
+        self._at, self._packed_left = offset, entry.packed_size
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == _DEFLATED else None
+        self._produced, self._crc = 0, 0
+        self._ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        view = memoryview(buffer).cast("B")
+        data = self._next(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def _next(self, size: int) -> bytes:
+        """The next bytes, at most ``size``; empty at the end, after the last checks."""
+        while not self._ended:
+            data = self._unpack(size)
+            self._crc = zlib.crc32(data, self._crc)
+            self._produced += len(data)
+            self._measure()
+            if data:
+                return data
+        return b""
+
+    def _unpack(self, size: int) -> bytes:
+        if self._inflate is None:
+            data = self._packed(size)
+        elif self._inflate.unconsumed_tail:
+            data = self._decompress(self._inflate.unconsumed_tail, size)
+        else:
+            data = self._decompress(self._packed(_READ_SIZE), size)
+        if not data and (self._packed_left == 0 or (self._inflate and self._inflate.eof)):
+            self._ended = not (self._inflate and self._inflate.unconsumed_tail)
+            if self._ended:
+                self._check_end()
+        return data
+
+    def _packed(self, size: int) -> bytes:
+        file = self._archive._file
+        file.seek(self._at)
+        data = file.read(min(size, self._packed_left))
+        if not data and self._packed_left:
+            raise ArchiveError("It is cut short: the archive ends within it.")
+        self._at += len(data)
+        self._packed_left -= len(data)
+        return data
+
+    def _decompress(self, packed: bytes, size: int) -> bytes:
+        assert self._inflate is not None
+        try:
+            return self._inflate.decompress(packed, size)
+        except zlib.error:
+            raise ArchiveError("Its packed bytes are damaged.") from None
+
+    def _measure(self) -> None:
+        limits, entry = self._archive.limits, self._entry
+        if self._produced > entry.size:
+            said = f"{entry.size:,} bytes"
+            raise ArchiveError(f"It unpacks to more than the {said} that the archive says.")
+        consumed = entry.packed_size - self._packed_left
+        if (
+            self._produced > limits.ratio_grace_bytes
+            and self._produced > limits.max_ratio * max(1, consumed)
+        ):
+            raise ArchiveError(
+                f"It unpacks to over {limits.max_ratio:g} times its size, which no picture does."
+            )
+        self._archive._count(entry, self._produced)
+
+    def _check_end(self) -> None:
+        if self._produced != self._entry.size:
+            raise ArchiveError(
+                f"It has {self._produced:,} bytes, and the archive says {self._entry.size:,}."
+            )
+        if self._crc != self._entry.crc:
+            raise ArchiveError("It does not fit its checksum: it is damaged.")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
