@@ -14,16 +14,15 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def sent_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     messages: list[int] = []
     monkeypatch.setattr("workers.sweeper.send", lambda task, row: messages.append(row.pk))
     return messages
 
 
 @pytest.fixture
-def row(django_user_model: Any) -> DetectionRequest:
-    user = django_user_model.objects.create_user("ada")
-    return DetectionRequest.objects.create(created_by=user, base="ssdlite_mobilenet_v2_coco")
+def row(owner: Any) -> DetectionRequest:
+    return DetectionRequest.objects.create(created_by=owner, base="ssdlite_mobilenet_v2_coco")
 
 
 def let_expire(row: DetectionRequest) -> None:
@@ -52,13 +51,13 @@ def test_a_worker_that_lost_its_lease_writes_nothing(row: DetectionRequest) -> N
     assert second.renew()
 
 
-def test_an_expired_lease_is_queued_and_sent_again(row: DetectionRequest, sent: list[int]) -> None:
+def test_an_expired_lease_is_queued_and_sent_again(row: DetectionRequest, sent_again: list[int]) -> None:
     DetectionRequest.claim(row.pk, "one")
     let_expire(row)
     sweep()
     row.refresh_from_db()
     assert row.status == Status.QUEUED
-    assert sent == [row.pk]
+    assert sent_again == [row.pk]
 
 
 def test_dies_three_times_and_fails_with_a_reason(row: DetectionRequest) -> None:
@@ -88,14 +87,14 @@ def test_cancels_what_waits_at_once_and_what_runs_by_its_lease(row: DetectionReq
     assert DetectionRequest.claim(waiting.pk, "one") is None
 
 
-def test_a_lost_message_is_sent_again(row: DetectionRequest, sent: list[int]) -> None:
+def test_a_lost_message_is_sent_again(row: DetectionRequest, sent_again: list[int]) -> None:
     sweep()
-    assert sent == [], "a row of this second is being sent by its request"
+    assert sent_again == [], "a row of this second is being sent by its request"
     DetectionRequest.objects.filter(pk=row.pk).update(
         created_at=timezone.now() - timedelta(minutes=1)
     )
     sweep()
-    assert sent == [row.pk]
+    assert sent_again == [row.pk]
 
 
 def test_giving_back_does_not_count_the_attempt(row: DetectionRequest) -> None:

@@ -214,17 +214,25 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
 
 
 def _assign(entries: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
-    splits = assign_splits(
-        [entry["sha256"] for entry in entries],
-        fractions,
-        seed,
-        groups={entry["sha256"]: entry["group"] for entry in entries if entry["group"]},
-        labels={
-            entry["sha256"]: sorted({str(box["class_id"]) for box in entry["boxes"]})
-            for entry in entries
-        },
-        kept={entry["sha256"]: entry["split"] for entry in entries if entry["split"]},
-    )
+    def draw(kept: dict[str, str]) -> dict[str, str]:
+        return assign_splits(
+            [entry["sha256"] for entry in entries],
+            fractions,
+            seed,
+            groups={entry["sha256"]: entry["group"] for entry in entries if entry["group"]},
+            labels={
+                entry["sha256"]: sorted({str(box["class_id"]) for box in entry["boxes"]})
+                for entry in entries
+            },
+            kept=kept,
+        )
+
+    kept = {entry["sha256"]: entry["split"] for entry in entries if entry["split"]}
+    splits = draw(kept)
+    if fractions[1] > 0 and "val" not in splits.values():
+        # Imported as train and test alone: val is drawn from train, for a model must be chosen by
+        # something, and not by the test images.
+        splits = draw({key: split for key, split in kept.items() if split == "test"})
     for entry in entries:
         entry["split"] = splits[entry["sha256"]]
 

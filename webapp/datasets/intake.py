@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
 
 from detection.images import encode_jpeg, make_preview, open_with_facts, sha256_of
 from webapp.datasets.models import Image, ImageImport
@@ -26,6 +25,7 @@ class PreparedImage:
     format: str
     width: int
     height: int
+    orientation: int
     preview: bytes
     thumbnail: bytes
 
@@ -40,12 +40,23 @@ def prepare_image(data: bytes) -> PreparedImage:
         format=facts.format,
         width=facts.width,
         height=facts.height,
+        orientation=facts.orientation,
         preview=encode_jpeg(preview, 85),
         thumbnail=encode_jpeg(make_preview(preview, THUMBNAIL_SIDE), 80),
     )
 
 
-def store_image(
+def save_files(project: Project, prepared: PreparedImage) -> None:
+    """Store original, preview and thumbnail. Before the row: what is shown is there."""
+    image = Image(project=project, sha256=prepared.sha256)
+    if Image.objects.filter(project=project, sha256=prepared.sha256).exists():
+        return
+    default_storage.save(image.original_path, ContentFile(prepared.data))
+    default_storage.save(image.preview_path, ContentFile(prepared.preview))
+    default_storage.save(image.thumbnail_path, ContentFile(prepared.thumbnail))
+
+
+def save_row(
     project: Project,
     name: str,
     prepared: PreparedImage,
@@ -54,38 +65,28 @@ def store_image(
     image_import: ImageImport | None = None,
     split: str = "",
 ) -> tuple[Image, bool]:
-    """Store the photo's files, then its row; (image, whether it is new).
+    """The photo's row, after `save_files`; (image, whether it is new).
 
-    The same bytes are stored once in a project. A photo that lies in the trash comes back.
+    The same bytes are one image of a project. A photo that lies in the trash comes back.
     """
-    known = Image.objects.filter(project=project, sha256=prepared.sha256).first()
-    if known is not None:
-        if known.trashed_at is not None:
-            Image.objects.filter(pk=known.pk).update(trashed_at=None)
-            known.trashed_at = None
-        return known, False
-    image = Image(
+    image, new = Image.objects.get_or_create(
         project=project,
-        name=name[-MAX_NAME:] or "photo",
         sha256=prepared.sha256,
-        format=prepared.format,
-        bytes=len(prepared.data),
-        width=prepared.width,
-        height=prepared.height,
-        image_import=image_import,
-        split=split,
-        created_by=user,
+        defaults={
+            "name": name[-MAX_NAME:] or "photo",
+            "format": prepared.format,
+            "bytes": len(prepared.data),
+            "width": prepared.width,
+            "height": prepared.height,
+            "image_import": image_import,
+            "split": split,
+            "created_by": user,
+        },
     )
-    default_storage.save(image.original_path, ContentFile(prepared.data))
-    default_storage.save(image.preview_path, ContentFile(prepared.preview))
-    default_storage.save(image.thumbnail_path, ContentFile(prepared.thumbnail))
-    try:
-        with transaction.atomic():
-            image.save()
-    except IntegrityError:
-        # Someone else brought the same photo in the meantime.
-        return Image.objects.get(project=project, sha256=prepared.sha256), False
-    return image, True
+    if image.trashed_at is not None:
+        image.trashed_at = None
+        image.save(update_fields=["trashed_at"])
+    return image, new
 
 
 def take_image(
@@ -97,6 +98,7 @@ def take_image(
     image_import: ImageImport | None = None,
     split: str = "",
 ) -> tuple[Image, bool]:
-    """`prepare_image` and `store_image` in one. Raises detection.images.ImageRefused."""
+    """Check, store and register a photo in one go. Raises detection.images.ImageRefused."""
     prepared = prepare_image(data)
-    return store_image(project, name, prepared, user, image_import=image_import, split=split)
+    save_files(project, prepared)
+    return save_row(project, name, prepared, user, image_import=image_import, split=split)

@@ -1,0 +1,133 @@
+"""kill -9 at the worst moment: what was acknowledged is there, and what ran goes on."""
+
+import json
+import os
+import signal
+import textwrap
+import uuid
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import Product, answers
+from tests.browser.photos import draw_shapes
+
+MAKE_PROJECT = """
+import json, sys
+from pathlib import Path
+from webapp.accounts.models import User
+from webapp.projects.models import Membership, Project
+from webapp.datasets.intake import take_image
+from webapp.labeling.models import Annotation
+user, _ = User.objects.get_or_create(username="killer", defaults={{"is_staff": True}})
+project = Project.objects.create(name="Kills", created_by=user)
+Membership.objects.create(project=project, user=user, role="owner")
+for item in json.loads(Path({photos!r}).read_text()):
+    image, _ = take_image(project, item["name"], Path(item["path"]).read_bytes(), user)
+    for label, box in item["boxes"]:
+        Annotation.objects.create(
+            image=image, label=project.add_label(label),
+            **dict(zip(("xmin", "ymin", "xmax", "ymax"), box)),
+        )
+    image.count_boxes()
+    image.set_state("done")
+print(project.pk)
+"""
+
+
+def make_project(product: Product, folder: Path, count: int) -> int:
+    photos = []
+    for seed in range(1000, 1000 + count):
+        data, boxes = draw_shapes(seed)
+        path = folder / f"{seed}.jpg"
+        path.write_bytes(data)
+        photos.append({"name": path.name, "path": str(path), "boxes": boxes})
+    listing = folder / "photos.json"
+    listing.write_text(json.dumps(photos))
+    return int(product.shell(MAKE_PROJECT.format(photos=str(listing))).splitlines()[-1])
+
+
+def run_facts(product: Product, run_id: int) -> dict[str, Any]:
+    code = f"""
+        import json
+        from webapp.training.models import TrainingRun
+        run = TrainingRun.objects.get(pk={run_id})
+        print(json.dumps([run.status, run.epoch, run.attempt, run.reason,
+            run.epoch_metrics.count(), hasattr(run, "model"),
+            [line.text for line in run.log_lines.all()]]))
+    """
+    names = ("status", "epoch", "attempt", "reason", "epochs_measured", "has_model", "log")
+    answer = json.loads(product.shell(textwrap.dedent(code)).splitlines()[-1])
+    return dict(zip(names, answer, strict=True))
+
+
+def test_a_training_whose_worker_is_killed_goes_on_and_ends(
+    product: Product, tmp_path: Path
+) -> None:
+    project_id = make_project(product, tmp_path, 12)
+    start = f"""
+        from webapp.projects.models import Project
+        from webapp.training.starting import start_run
+        project = Project.objects.get(pk={project_id})
+        print(start_run(project, project.created_by, epochs=8).pk)
+    """
+    run_id = int(product.shell(textwrap.dedent(start)).splitlines()[-1])
+    checkpoint = product.var / "work" / "runs" / str(run_id) / "checkpoints"
+    product.wait_for(
+        lambda: checkpoint.exists() and any(checkpoint.glob("last*")), 150, "no checkpoint came"
+    )
+    workers = [
+        pid for pid in product.processes("celery") if b"gpu" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert workers, "no gpu worker is running"
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    facts = product.wait_for(
+        lambda: (found := run_facts(product, run_id))["status"] in {"finished", "failed"} and found,
+        240,
+        "the run did not end",
+    )
+    assert facts["status"] == "finished", facts
+    assert facts["attempt"] == 2
+    assert facts["has_model"]
+    assert facts["epochs_measured"] == 8, "no epoch is measured twice or left out"
+    assert any("goes on from the checkpoint" in line for line in facts["log"])
+
+
+def test_a_box_is_there_after_the_server_is_killed_just_after_saved(
+    product: Product, page: Any, tmp_path: Path
+) -> None:
+    project_id = make_project(product, tmp_path, 1)
+    product.shell(
+        "from webapp.accounts.models import User; user = User.objects.get(username='killer'); "
+        "user.set_password('a long pass phrase'); user.save()"
+    )
+    page.goto("/login/")
+    page.get_by_label("User name").fill("killer")
+    page.get_by_label("Password").fill("a long pass phrase")
+    page.get_by_role("button", name="Log in").click()
+    page.goto(f"/projects/{project_id}/label/")
+    page.locator("#image-name").wait_for()
+    image_id = int(page.url.rstrip("/").rsplit("/", 1)[-1])
+    box_id = str(uuid.uuid4())
+    label_id = page.request.get(f"/api/projects/{project_id}/labels").json()[0]["id"]
+    token = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
+    revision = page.request.get(f"/api/images/{image_id}").json()["revision"]
+    answer = page.request.patch(
+        f"/api/images/{image_id}/annotations",
+        data={
+            "base_revision": revision,
+            "op_id": str(uuid.uuid4()),
+            "upserts": [
+                {"id": box_id, "label_id": label_id, "xmin": 1, "ymin": 2, "xmax": 30, "ymax": 40}
+            ],
+        },
+        headers={"X-CSRFToken": token},
+    )
+    assert answer.status == 200
+    servers = product.processes("uvicorn")
+    assert servers
+    for pid in servers:
+        os.kill(pid, signal.SIGKILL)
+    product.wait_for(lambda: answers(product.url), 30, "the server did not come back")
+    boxes = page.request.get(f"/api/images/{image_id}").json()["annotations"]
+    assert box_id in {box["id"] for box in boxes}
