@@ -112,9 +112,9 @@ def make_image() -> Callable[..., Any]:
         from webapp.labeling.models import Annotation
 
         count += 1
-        image, _ = take_image(
-            project, name, jpeg_bytes(size, (count % 256, count // 256, 99)), project.created_by
-        )
+        # The comment makes the bytes differ; colours that are close can encode to the same.
+        data = jpeg_bytes(size, comment=f"photo {count}".encode())
+        image, _ = take_image(project, name, data, project.created_by)
         for label, *corners in boxes or []:
             Annotation.objects.create(
                 image=image,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 356, 186
 LEFT, TOP, BOTTOM = 44, 12, 24
+UNIT_ROOM = 44
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def histogram(
     x_ticks = [
         Tick(LEFT + (index + (0.5 if centred else 0)) * slot, f"{index * step:g}")
         for index in range(0, num_bins, every)
-        if (index + 0.5) * slot < WIDTH - LEFT - 28
+        if (index + 0.5) * slot < WIDTH - LEFT - UNIT_ROOM
     ]
     y_ticks = [
         Tick(base - value * y_step * scale, f"{value * y_step:,.0f}")
