@@ -172,6 +172,17 @@ def upright_jpeg_bytes(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[bytes
     return encode_jpeg(image), "jpeg"
 
 
+def check_decodes(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
+    """Decode a picture to the end and drop it; a JPEG small, which is several times faster.
+
+    Raises ImageRefused where it is cut short or damaged.
+    """
+    with _opened(data, max_pixels) as (image, _):
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (1, 1))
+        _load(image)
+
+
 def sha256_of(source: ImageSource) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal, read in pieces."""
     if isinstance(source, bytes):

@@ -11,6 +11,11 @@ import unicodedata
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .dib .tif .tiff .gif .avif .avifs".split()
 )
+_UNSAFE_IN_PATHS = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
+_WINDOWS_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
+)
+_MAX_PART_BYTES = 180
 # What operating systems leave in folders and archives; passed over without a word.
 _CLUTTER_FOLDERS = frozenset({"__macosx", ".git", ".svn", "$recycle.bin", ".ipynb_checkpoints"})
 _CLUTTER_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
@@ -56,6 +61,37 @@ def is_clutter(name: str) -> bool:
     if any(folder.lower() in _CLUTTER_FOLDERS for folder in folders):
         return True
     return base.lower() in _CLUTTER_FILES or base.startswith("._")
+
+
+class UniquePaths:
+    """Makes relative paths out of names from foreign files, for writing below a folder.
+
+    A path never climbs out of its folder or starts at a root, can be written on every operating
+    system, and never equals another one that this object made, case aside.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def path_for(self, name: str) -> str:
+        """A path like ``name``, with ``/`` between folders, and a number where it was taken."""
+        parts = [part for part in re.split(r"[\\/]", name) if part not in ("", ".", "..")]
+        path = "/".join(map(_safe_part, parts)) or "unnamed"
+        chosen, count = path, 1
+        while chosen.casefold() in self._taken:
+            count += 1
+            chosen = f"{path}-{count}"
+        self._taken.add(chosen.casefold())
+        return chosen
+
+
+def _safe_part(part: str) -> str:
+    safe = _UNSAFE_IN_PATHS.sub("_", part.encode("utf-8", "replace").decode("utf-8"))
+    safe = "".join("_" if character in _BIDI_CONTROLS else character for character in safe)
+    safe = safe.encode("utf-8")[:_MAX_PART_BYTES].decode("utf-8", "ignore").rstrip(". ")
+    if safe.partition(".")[0].lower() in _WINDOWS_DEVICES or not safe:
+        safe = f"_{safe}"
+    return safe
 
 
 def visible(text: str, limit: int = 300) -> str:

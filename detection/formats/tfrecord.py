@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ __all__ = [
     "Example",
     "RecordError",
     "RecordWriter",
+    "count_records",
     "decode_example",
     "encode_example",
     "read_raw_records",
@@ -257,8 +258,7 @@ def read_raw_records(path: Path) -> Iterator[bytes]:
             number += 1
             where = f"{path.name}, record {number}"
             if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
-                raise RecordError(f"{where}: its length does not fit its checksum. It is damaged, "
-                                  "or this is not a TFRecord file.")  # fmt: skip
+                raise _damaged_length(path, number)
             (length,) = struct.unpack("<Q", head[:8])
             if length > MAX_RECORD_BYTES:
                 raise RecordError(f"{where}: it claims {length:,} bytes; the limit is "
@@ -272,12 +272,22 @@ def read_raw_records(path: Path) -> Iterator[bytes]:
             yield record
 
 
-def unique_record_names(names: Sequence[str]) -> dict[str, str]:
-    """Names for records: each file's own name as the API has it, its path where two share one."""
-    seen: dict[str, int] = {}
-    for name in names:
-        base = name.rpartition("/")[2]
-        seen[base] = seen.get(base, 0) + 1
-    return {
-        name: base if seen[base := name.rpartition("/")[2]] == 1 else name for name in names
-    }
+def count_records(path: Path) -> int:
+    """How many records a file has, by stepping over them. Raises RecordError."""
+    size, count = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while head := file.read(12):
+            count += 1
+            if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
+                raise _damaged_length(path, count)
+            (length,) = struct.unpack("<Q", head[:8])
+            if length > MAX_RECORD_BYTES or file.seek(length + 4, 1) > size:
+                raise RecordError(f"{path.name}, record {count}: the file ends within it.")
+    return count
+
+
+def _damaged_length(path: Path, number: int) -> RecordError:
+    return RecordError(
+        f"{path.name}, record {number}: its length does not fit its checksum. It is damaged, "
+        "or this is not a TFRecord file."
+    )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from detection.formats.dataset import DatasetError
 from detection.formats.voc_xml import (
     MAX_XML_BYTES,
     VocError,
@@ -35,10 +36,6 @@ __all__ = [
     "read_voc",
     "write_voc",
 ]
-
-
-class DatasetError(ValueError):
-    """Data that cannot be used as a whole; the message names the folder and the way out."""
 
 
 class VocFolder:

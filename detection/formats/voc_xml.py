@@ -111,7 +111,7 @@ def labelled_image(
 def write_voc(image: LabelledImage, depth: int = 3) -> bytes:
     """One image's annotation file, UTF-8, as labelImg lays it out. ``crowd`` cannot be kept."""
     root = etree.Element("annotation")
-    _add(root, "folder", base_name(folder_name(image.name)))
+    _add(root, "folder", base_name(folder_name(image.name)) or "JPEGImages")
     _add(root, "filename", base_name(image.name))
     _add(etree.SubElement(root, "source"), "database", "Unknown")
     size = etree.SubElement(root, "size")
