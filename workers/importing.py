@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 from django.conf import settings
 from django.db import transaction
@@ -25,8 +26,8 @@ from workers.imported_boxes import BoxTaker
 from workers.lease_keeper import LeaseKeeper, end_cancelled
 
 logger = logging.getLogger(__name__)
-DECODERS = 2
-AHEAD = 4
+STORERS = 3
+AHEAD = 6
 WRITE_EVERY = 0.3
 COUNTS = ("num_found", "num_done", "num_taken", "num_known", "num_refused", "num_boxes")
 MAX_PROBLEMS = 2000
@@ -100,7 +101,7 @@ class Importer:
         )
 
     def _take_photos(self, source: Source) -> None:
-        for photo, prepared in _decoded(source):
+        for photo, prepared in self._stored(source):
             self.keeper.check()
             try:
                 self._take(source, photo, prepared.result())
@@ -110,7 +111,6 @@ class Importer:
             self._count(num_done=1)
 
     def _take(self, source: Source, photo: Photo, prepared: PreparedImage) -> None:
-        save_files(self.project, prepared)
         with transaction.atomic():
             image, new = save_row(
                 self.project,
@@ -174,29 +174,33 @@ class Importer:
         self.row.write(**self.counts)
         self.written_at = time.monotonic()
 
+    def _stored(self, source: Source) -> Iterator[tuple[Photo, Future[PreparedImage]]]:
+        """Photos whose decoding and storing is under way, a few ahead.
 
-def _decoded(source: Source) -> Iterator[tuple[Photo, Future[PreparedImage]]]:
-    """Photos with their decoding under way, a few ahead.
+        Reading stays in this thread, for an archive is one file with one position; Pillow decodes
+        outside the GIL, and the disk's waits overlap.
+        """
+        with ThreadPoolExecutor(STORERS) as pool:
+            waiting: deque[tuple[Photo, Future[PreparedImage]]] = deque()
+            for photo in source.photos:
+                waiting.append((photo, self._start(pool, source, photo)))
+                if len(waiting) >= AHEAD:
+                    yield waiting.popleft()
+            yield from waiting
 
-    Reading stays in this thread, for an archive is one file with one position; Pillow decodes
-    outside the GIL.
-    """
-    with ThreadPoolExecutor(DECODERS) as pool:
-        waiting: deque[tuple[Photo, Future[PreparedImage]]] = deque()
-        for photo in source.photos:
-            waiting.append((photo, _start_decoding(pool, source, photo)))
-            if len(waiting) >= AHEAD:
-                yield waiting.popleft()
-        yield from waiting
+    def _start(
+        self, pool: ThreadPoolExecutor, source: Source, photo: Photo
+    ) -> Future[PreparedImage]:
+        try:
+            data = source.read(photo.entry, settings.MAX_UPLOAD_BYTES)
+        except EntryRefused as error:
+            refused: Future[PreparedImage] = Future()
+            refused.set_exception(error)
+            return refused
+        return pool.submit(self._prepare_and_store, data)
 
-
-def _start_decoding(
-    pool: ThreadPoolExecutor, source: Source, photo: Photo
-) -> Future[PreparedImage]:
-    try:
-        data = source.read(photo.entry, settings.MAX_UPLOAD_BYTES)
-    except EntryRefused as error:
-        refused: Future[PreparedImage] = Future()
-        refused.set_exception(error)
-        return refused
-    return pool.submit(prepare_image, data)
+    def _prepare_and_store(self, data: bytes) -> PreparedImage:
+        prepared = prepare_image(data)
+        save_files(self.project, prepared)
+        # The bytes are stored; only facts go on, so that few photos are in memory at once.
+        return replace(prepared, data=b"", preview=b"", thumbnail=b"", num_bytes=len(data))

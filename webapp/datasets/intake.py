@@ -21,6 +21,7 @@ class PreparedImage:
     """A photo that was decoded and found good. Making one touches neither database nor storage."""
 
     data: bytes
+    num_bytes: int
     sha256: str
     format: str
     width: int
@@ -36,6 +37,7 @@ def prepare_image(data: bytes) -> PreparedImage:
     preview = make_preview(picture, PREVIEW_SIDE)
     return PreparedImage(
         data=data,
+        num_bytes=len(data),
         sha256=sha256_of(data),
         format=facts.format,
         width=facts.width,
@@ -47,10 +49,11 @@ def prepare_image(data: bytes) -> PreparedImage:
 
 
 def save_files(project: Project, prepared: PreparedImage) -> None:
-    """Store original, preview and thumbnail. Before the row: what is shown is there."""
+    """Store original, preview and thumbnail. Before the row: what is shown is there.
+
+    Touches no database, and the same photo again writes the same bytes to the same place.
+    """
     image = Image(project=project, sha256=prepared.sha256)
-    if Image.objects.filter(project=project, sha256=prepared.sha256).exists():
-        return
     default_storage.save(image.original_path, ContentFile(prepared.data))
     default_storage.save(image.preview_path, ContentFile(prepared.preview))
     default_storage.save(image.thumbnail_path, ContentFile(prepared.thumbnail))
@@ -75,7 +78,7 @@ def save_row(
         defaults={
             "name": name[-MAX_NAME:] or "photo",
             "format": prepared.format,
-            "bytes": len(prepared.data),
+            "bytes": prepared.num_bytes,
             "width": prepared.width,
             "height": prepared.height,
             "image_import": image_import,
