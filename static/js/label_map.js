@@ -141,8 +141,9 @@ table?.addEventListener("pointerdown", (event) => {
     const previous = row.previousElementSibling;
     const next = row.nextElementSibling;
     const middle = (other) => other.getBoundingClientRect().top + other.offsetHeight / 2;
-    if (previous && move.clientY < middle(previous)) previous.before(row);
-    else if (next && move.clientY > middle(next)) next.after(row);
+    // The neighbour moves, not the row: a row that leaves the page for a moment loses the pointer.
+    if (previous && move.clientY < middle(previous)) row.after(previous);
+    else if (next && move.clientY > middle(next)) row.before(next);
   };
   const stop = (end) => {
     grip.removeEventListener("pointermove", follow);
