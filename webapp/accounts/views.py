@@ -4,9 +4,13 @@ from django.contrib import messages
 from django.contrib.auth import (
     authenticate,
     get_user_model,
-    login as start_session,
-    logout as end_session,
     update_session_auth_hash,
+)
+from django.contrib.auth import (
+    login as start_session,
+)
+from django.contrib.auth import (
+    logout as end_session,
 )
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.tokens import default_token_generator

@@ -26,7 +26,8 @@ def get_project(request: HttpRequest, project_id: int, role: str = Role.VIEWER) 
     request.project, request.membership = membership.project, membership  # type: ignore[attr-defined]
     if not membership.allows(role):
         raise PermissionDenied(
-            f"Your role here is {membership.get_role_display().lower()}; this takes {Role(role).label.lower()}."
+            f"Your role here is {membership.get_role_display().lower()}; "
+            f"this takes {Role(role).label.lower()}."
         )
     return membership.project
 

@@ -90,7 +90,8 @@ class LabelForm(forms.ModelForm):
         if other is not None:
             way_out = "Bring it back" if other.retired_at else "Merge the two"
             raise ValidationError(
-                f"{name} is the name of id {other.class_id} already. {way_out}, or choose another name."
+                f"{name} is the name of id {other.class_id} already. "
+                f"{way_out}, or choose another name."
             )
         return name
 
@@ -122,7 +123,8 @@ class LabelMapFileForm(forms.Form):
         file = self.cleaned_data["file"]
         if file.size > MAX_LABEL_MAP_BYTES:
             raise ValidationError(
-                f"{file.name} has {file.size:,} bytes; a label map has at most {MAX_LABEL_MAP_BYTES:,}."
+                f"{file.name} has {file.size:,} bytes; "
+                f"a label map has at most {MAX_LABEL_MAP_BYTES:,}."
             )
         return file
 

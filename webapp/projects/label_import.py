@@ -37,7 +37,7 @@ class ImportedLabels:
 
 
 def import_label_map(project: Project, label_map: LabelMap) -> ImportedLabels:
-    """Add the labels of `label_map` under their own ids. Raises LabelMapConflict, changing nothing."""
+    """Add the labels of `label_map` under their own ids, or raise LabelMapConflict."""
     with transaction.atomic():
         Project.objects.select_for_update().get(pk=project.pk)
         labels = list(project.labels.all())

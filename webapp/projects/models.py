@@ -35,7 +35,9 @@ class Project(models.Model):
     next_class_id = models.PositiveIntegerField(default=1, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     created_at = models.DateTimeField(auto_now_add=True)
-    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="Membership", related_name="projects")
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="Membership", related_name="projects"
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -55,12 +57,16 @@ class Project(models.Model):
         """The label map as training and files see it: active labels, by class id."""
         return LabelMap(
             [
-                LabelMapItem(id=label.class_id, name=label.name, display_name=label.display_name or None)
+                LabelMapItem(
+                    id=label.class_id, name=label.name, display_name=label.display_name or None
+                )
                 for label in self.active_labels().order_by("class_id")
             ]
         )
 
-    def add_label(self, name: str, *, class_id: int | None = None, display_name: str = "") -> "Label":
+    def add_label(
+        self, name: str, *, class_id: int | None = None, display_name: str = ""
+    ) -> "Label":
         """Make a label, or return the active one of that name. Ids only ever grow.
 
         A `class_id` that was given before, in this project, is refused (ValidationError).
@@ -77,8 +83,13 @@ class Project(models.Model):
                 raise ValidationError(f"A project holds at most {MAX_LABELS} labels.")
             if class_id is None:
                 class_id = project.next_class_id
-            elif class_id < project.next_class_id and project.labels.filter(class_id=class_id).exists():
-                raise ValidationError(f"Id {class_id} already belongs to another label of this project.")
+            elif (
+                class_id < project.next_class_id
+                and project.labels.filter(class_id=class_id).exists()
+            ):
+                raise ValidationError(
+                    f"Id {class_id} already belongs to another label of this project."
+                )
             position = (project.labels.aggregate(last=Max("position"))["last"] or 0) + 1
             hotkey = str(position) if position <= 9 else ""
             if project.labels.filter(hotkey=hotkey).exists():
@@ -160,7 +171,10 @@ class Label(models.Model):
         return (self.class_id - 1) % len(PALETTE) + 1
 
     def retire(self) -> None:
-        """Offer the label to nobody any more; its id stays taken. ValidationError if it has boxes."""
+        """Offer the label to nobody any more; its id stays taken.
+
+        Raises ValidationError where it has boxes or suggestions.
+        """
         count = self.annotations.exclude(status="rejected").count()
         if count:
             boxes = "1 box" if count == 1 else f"{count} boxes"

@@ -45,7 +45,9 @@ def test_many_mistakes_wait_even_with_the_right_password(owner):
         assert Client().post("/login/", WRONG).status_code == 422
     response = Client().post("/login/", RIGHT)
     assert response.status_code == 429
-    assert "Too many wrong passwords for olga. Try again in 30 seconds." in response.content.decode()
+    assert (
+        "Too many wrong passwords for olga. Try again in 30 seconds." in response.content.decode()
+    )
     assert Client().post("/login/", RIGHT, REMOTE_ADDR="10.0.0.7").status_code == 302
     FailedLogin.objects.update(at=timezone.now() - timedelta(seconds=31))
     assert Client().post("/login/", RIGHT).status_code == 302

@@ -102,9 +102,7 @@ def test_revoke(client_of, owner, base, project):
     assert client.post(f"{base}invitations/{foreign.pk}/revoke/").status_code == 404
 
 
-def test_delete(
-    client_of, owner, base, project, make_image, django_capture_on_commit_callbacks
-):
+def test_delete(client_of, owner, base, project, make_image, django_capture_on_commit_callbacks):
     image = make_image(project, boxes=[("cat", 1, 1, 9, 9)])
     path = f"/projects/{project.pk}/delete/"
     response = client_of(owner).post(path, {"confirmation": "pets"})

@@ -121,6 +121,8 @@ def test_wrong_method(client_of, owner, path):
     assert client_of(owner).post(path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/projects/new/", "/projects/switcher/", "/projects/1/more/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/projects/new/", "/projects/switcher/", "/projects/1/more/"]
+)
 def test_login_is_required(db, path):
     assert Client().get(path).url == f"/login/?next={path}"

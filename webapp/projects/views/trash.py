@@ -16,7 +16,7 @@ PAGE = 60
 @require_http_methods(["GET", "HEAD", "POST"])
 @project_view("annotator")
 def trash(request: HttpRequest, project: Project) -> HttpResponse:
-    """Annotators restore, owners also delete for good: `ids`, or with `all` and no ids everything."""
+    """Annotators restore, owners also delete: `ids`, or with `all` and no ids everything."""
     images = project.images.exclude(trashed_at=None).order_by("-trashed_at", "-pk")
     if request.method == "POST":
         ids = [int(pk) for pk in request.POST.getlist("ids") if pk.isdecimal()]
