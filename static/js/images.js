@@ -52,8 +52,7 @@ async function fill(chunk, attempt = 0) {
 }
 
 /** Load the grid and the filters' counts again; the place that was scrolled to stays. */
-export function refreshGrid() {
-  if (!browse) return location.reload();
+function refreshGrid() {
   return globalThis.htmx.ajax("GET", location.href, { target: "#browse", swap: "innerHTML", push: "false" });
 }
 
@@ -176,8 +175,9 @@ async function post(form) {
 // ---- Keyboard: arrows go from photo to photo, X ticks, Ctrl A ticks all, Escape clears, / searches
 
 function onKey(event) {
+  if (event.defaultPrevented) return; // Escape that closed a menu, say
   const typing = event.target.closest?.("input:not([type=checkbox]):not([type=range]),textarea,select,dialog,details[open]");
-  if (event.key === "Escape" && count() && !typing && !document.querySelector("details.menu[open]")) return selectNone();
+  if (event.key === "Escape" && count() && !typing) return selectNone();
   if (typing) return;
   if (event.key === "/") {
     event.preventDefault();
@@ -252,4 +252,9 @@ if (bar) {
   document.getElementById("select-all").addEventListener("click", selectAll);
   document.getElementById("select-none").addEventListener("click", selectNone);
 }
-document.addEventListener("boxloop:imported", () => refreshGrid());
+document.addEventListener("boxloop:imported", (event) => {
+  if (browse) return refreshGrid();
+  // The first images of a project: the page becomes another one, and shows the report again.
+  sessionStorage.setItem("boxloop-report", event.detail.id);
+  location.reload();
+});

@@ -27,7 +27,7 @@ IMPORTS_ON_PAGE = 50
 
 
 def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
-    """What static/js/upload.js needs: addresses, limits and the import that runs now, if any."""
+    """What static/js/import_upload.js needs: addresses, limits and the import that runs now, if any."""
     running = (
         project.imports.filter(created_by=request.user, status__in=[Status.QUEUED, Status.RUNNING])
         .values_list("pk", flat=True)
