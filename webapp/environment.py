@@ -4,8 +4,10 @@ Every function raises `BadSetting` with a sentence that names the variable, its 
 what would be right, so that a typo stops the start and not the first upload.
 """
 
+import hashlib
 import os
 import secrets
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -104,8 +106,6 @@ def database(var: Path) -> dict[str, Any]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(var / "boxloop.sqlite3"),
             "OPTIONS": dict(SQLITE_OPTIONS),
-            # Tests want a file too: the server's threads and the workers share it.
-            "TEST": {"NAME": str(var / "test.sqlite3")},
         }
     try:
         config = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
@@ -119,11 +119,21 @@ def database(var: Path) -> dict[str, Any]:
     return config
 
 
+def broker_socket(var: Path) -> Path:
+    """Where the embedded broker listens. The system caps a socket's path, so a deep `var` gets a
+    folder of this user in the temporary folder instead; every process finds the same."""
+    path = var / "run" / "broker.sock"
+    if len(os.fsencode(path)) <= (103 if sys.platform == "darwin" else 107):
+        return path
+    mark = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"boxloop-{os.getuid()}-{mark}" / "broker.sock"
+
+
 def broker_url(var: Path) -> str:
     """REDIS_URL for Celery; by default the embedded server's Unix socket."""
     url = os.environ.get("REDIS_URL", "").strip()
     if not url:
-        return f"redis+socket://{var / 'run' / 'broker.sock'}"
+        return f"redis+socket://{broker_socket(var)}"
     scheme = urlsplit(url).scheme
     if scheme == "unix":
         return "redis+socket" + url[len("unix") :]

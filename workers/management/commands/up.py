@@ -31,7 +31,7 @@ class Command(BaseCommand):
         "Migrate, start the embedded broker, the web server, the workers and the sweeper, and "
         "keep them running until Ctrl-C. BOXLOOP_VAR chooses the state folder."
     )
-    requires_system_checks: list[str] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
@@ -84,10 +84,12 @@ def _start_all(supervisor: Supervisor, log_dir: Path, host: str, port: int) -> N
     if uses_embedded_broker():
         supervisor.start([broker.embedded_broker(Path(settings.VAR_DIR), log_dir)])
         supervisor.wait_ready("broker", BROKER_SECONDS)
-    supervisor.start([services.web(host, port, log_dir, ROOT)])
-    supervisor.start(services.workers(services.QUEUES, log_dir))
-    supervisor.start([services.sweeper(log_dir, ROOT)])
+    # The page first: it is what someone waits for.
+    supervisor.start([services.web(host, port, log_dir)])
     supervisor.wait_ready("web", WEB_SECONDS)
+    if not supervisor.stopping:
+        supervisor.start(services.workers(services.QUEUES, log_dir))
+        supervisor.start([services.sweeper(log_dir, ROOT)])
 
 
 def _work(supervisor: Supervisor, queues: str, log_dir: Path) -> None:

