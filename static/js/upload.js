@@ -1,232 +1,109 @@
-// Uploading: drop or choose files, send them with progress, then follow the import to its report.
+// Photos by choice, drop (folders too) or paste, sent in parts with progress and a way to stop.
 
-import { filesOfDrop, filesOfField, importName } from "./dropped_files.js";
-import { bytes, hideCard, showFailure, showImporting, showReport, showUploading } from "./upload_card.js";
+import { batches } from "./detections.js";
 import { csrfToken, toast } from "./shell.js";
 
-const config = JSON.parse(document.getElementById("upload-config").textContent);
-const PARALLEL = 3;
-const ATTEMPTS = 4; // the first and three more
-const POLL_MS = 700;
-let busy = false;
+const LOOKS_LIKE_A_PHOTO = /\.(jpe?g|png|webp|tiff?|bmp|gif|avif|mpo)$/i;
+const FIRST_PART = 2;
 
-const address = (name, id) => config[name].replace("{id}", id);
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-class Refused extends Error {}
-class Cancelled extends Error {}
-
-// ---- Sending
-
-/** POST a form by XHR (fetch tells no progress of what it sends); resolves to the answer's JSON. */
-function send(url, form, upload = null, onProgress = null) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("POST", url);
-    request.setRequestHeader("X-CSRFToken", csrfToken());
-    request.setRequestHeader("Accept", "application/json");
-    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded);
-    request.onload = () => {
-      let answer = null;
-      try { answer = JSON.parse(request.responseText); } catch { /* a page, not an answer */ }
-      if (request.status < 300 && answer) resolve(answer);
-      else if (request.status >= 500 && request.status !== 507) reject(new Error(`The server answered ${request.status}.`));
-      else reject(new Refused(answer?.error ?? wordsFor(request.status)));
-    };
-    request.onerror = () => reject(new Error("The connection was lost."));
-    request.onabort = () => reject(new Cancelled());
-    upload?.requests.add(request);
-    request.onloadend = () => upload?.requests.delete(request);
-    request.send(form);
-  });
-}
-
-function wordsFor(status) {
-  if (status === 403) return "The server did not accept this. Load the page again; an annotator or owner may upload.";
-  if (status === 404) return "This import is gone. Load the page again.";
-  if (status === 413) return "The file is larger than the server takes.";
-  return `The server answered ${status}. Load the page again and log in.`;
-}
-
-async function persistently(upload, attempt) {
-  for (let number = 1; ; number += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (error instanceof Refused || error instanceof Cancelled || number >= ATTEMPTS) throw error;
-      upload.waiting = `${error.message} Trying again (${number} of ${ATTEMPTS - 1}) …`;
-      await pause(700 * 2 ** number);
-      if (upload.cancelled) throw new Cancelled();
-      upload.waiting = "";
-    }
-  }
-}
-
-async function sendFile(upload, { name, file }) {
-  let counted = 0;
-  const progress = (loaded) => {
-    // What goes over the wire is a little more than the file.
-    const now = Math.min(loaded, file.size);
-    upload.sent += now - counted;
-    counted = now;
-  };
-  await persistently(upload, () => {
-    const form = new FormData();
-    form.set("name", name);
-    form.set("file", file, file.name);
-    progress(0);
-    return send(address("file", upload.id), form, upload, progress);
-  });
-  progress(file.size);
-  upload.done += 1;
-}
-
-async function sendAll(upload) {
-  const waiting = [...upload.files];
-  const lane = async () => {
-    while (waiting.length && !upload.cancelled) {
-      const next = waiting.shift();
-      try {
-        await sendFile(upload, next);
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        // One file that the server will not have does not stop the others.
-        upload.refused.push(error.message);
-        upload.sent += next.file.size;
-        upload.done += 1;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, lane));
-  if (upload.cancelled) throw new Cancelled();
-}
-
-// ---- One upload from beginning to end
-
-export async function upload(files, split = "") {
-  const tooLarge = files.filter(({ file }) => file.size > config.max_bytes);
-  const fitting = files.filter(({ file }) => file.size <= config.max_bytes);
-  for (const { name, file } of tooLarge.slice(0, 5)) {
-    toast({ title: `${name}: ${bytes(file.size)} is over the limit of ${bytes(config.max_bytes)} a file. Left out; split it.`, kind: "dng" });
-  }
-  if (!fitting.length) {
-    if (!tooLarge.length) toast({ title: "There are no files in that. Choose photos, a folder or a zip.", kind: "warn" });
-    return;
-  }
-  if (busy) {
-    toast({ title: "An upload is under way. Add these when it is done.", kind: "warn" });
-    return;
-  }
-  busy = true;
-  const state = {
-    files: fitting, name: importName(fitting), id: null, done: 0, sent: 0, refused: [], waiting: "",
-    total: fitting.reduce((sum, { file }) => sum + file.size, 0),
-    started: performance.now(), requests: new Set(), cancelled: false,
-  };
-  const cancel = () => {
-    state.cancelled = true;
-    for (const request of state.requests) request.abort();
-  };
-  const ticking = setInterval(() => showUploading(state, cancel), 200);
-  showUploading(state, cancel);
-  try {
-    const form = new FormData();
-    for (const [key, value] of Object.entries({ name: state.name, files: fitting.length, bytes: state.total, split })) form.set(key, value);
-    state.id = (await persistently(state, () => send(config.create, form, state))).id;
-    await sendAll(state);
-    await persistently(state, () => send(address("start", state.id), new FormData(), state));
-    clearInterval(ticking);
-    busy = false;
-    await follow(state.id, state.refused);
-  } catch (error) {
-    clearInterval(ticking);
-    busy = false;
-    if (error instanceof Cancelled || state.cancelled) await giveUp(state);
-    else showFailure(state, error.message, () => upload(files, split), config.history);
-  }
-}
-
-async function giveUp(state) {
-  hideCard();
-  if (state.id) await send(address("cancel", state.id), new FormData()).catch(() => null);
-  toast({ title: `${state.name}: upload cancelled. Nothing was imported.`, kind: "info", seconds: 5 });
-}
-
-/** Poll the import until it has ended, then show its report and have the page refreshed. */
-export async function follow(id, refused = []) {
-  let misses = 0;
-  for (;;) {
-    let row = null;
-    try {
-      const answer = await fetch(address("progress", id), { headers: { Accept: "application/json" } });
-      if (answer.status === 404 || answer.redirected) return hideCard();
-      if (answer.ok) row = await answer.json();
-    } catch { misses += 1; }
-    if (row && !row.active) {
-      showReport(row, refused);
-      document.dispatchEvent(new CustomEvent("boxloop:imported", { detail: row }));
-      return;
-    }
-    if (row) {
-      misses = 0;
-      showImporting(row, () => send(address("cancel", id), new FormData()).catch(() => null));
-    }
-    await pause(POLL_MS * Math.min(8, 1 + misses));
-  }
-}
-
-// ---- The page: fields, buttons, dropping anywhere
-
-function setUpPicking() {
-  const fields = { files: document.getElementById("pick-files"), folder: document.getElementById("pick-folder") };
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-pick]");
-    if (button) fields[button.dataset.pick].click();
-  });
-  for (const field of Object.values(fields)) {
-    field.addEventListener("change", () => {
-      const files = filesOfField(field);
-      field.value = ""; // the same choice again must be a change again
-      upload(files);
+/** Call `take(files)` for photos that are chosen, dropped on `drop` or pasted anywhere. */
+export function listen(drop, take) {
+  for (const input of document.querySelectorAll("[data-choose] input")) {
+    input.addEventListener("change", () => {
+      const files = [...input.files];
+      input.value = "";
+      if (files.length) take(files);
     });
   }
-}
-
-function setUpDropping() {
-  const veil = document.getElementById("veil");
-  let depth = 0; // dragenter and dragleave come for every element that is crossed
-  const bringsFiles = (event) => event.dataTransfer?.types.includes("Files");
-  const show = (on) => { veil.hidden = !on; };
-  document.addEventListener("dragenter", (event) => {
-    if (!bringsFiles(event)) return;
-    depth += 1;
-    show(true);
-  });
-  document.addEventListener("dragleave", () => {
-    depth = Math.max(0, depth - 1);
-    if (!depth) show(false);
-  });
-  document.addEventListener("dragover", (event) => {
-    if (!bringsFiles(event)) return;
-    event.preventDefault();
-    event.dataTransfer.dropEffect = "copy";
-  });
+  let depth = 0;
+  const carries = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragenter", (event) => { if (carries(event)) { depth += 1; drop.classList.add("hot"); } });
+  document.addEventListener("dragleave", (event) => { if (carries(event)) { depth -= 1; if (depth <= 0) drop.classList.remove("hot"); } });
+  document.addEventListener("dragover", (event) => { if (carries(event)) event.preventDefault(); });
   document.addEventListener("drop", async (event) => {
-    depth = 0;
-    show(false);
-    if (!bringsFiles(event)) return;
+    if (!carries(event)) return;
     event.preventDefault();
-    try {
-      upload(await filesOfDrop(event.dataTransfer));
-    } catch (error) {
-      toast({ title: `The browser could not read what was dropped (${error.message}). Choose the folder by the button instead.`, kind: "dng" });
-    }
+    depth = 0;
+    drop.classList.remove("hot");
+    const files = await dropped(event.dataTransfer);
+    if (files.length) take(files);
+    else toast({ title: "There is no photo in what you dropped.", kind: "warn", seconds: 8 });
+  });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    if (files.length) take(files);
   });
 }
 
-if (config.can_upload) {
-  setUpPicking();
-  setUpDropping();
+/** All photos of a drop. A single file is taken as it is: the server says what is wrong with it. */
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const files = [];
+  for (const entry of entries) await collect(entry, files, true);
+  return files;
 }
-window.addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
-if (config.running) follow(config.running);
+
+async function collect(entry, files, top) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    if (top || LOOKS_LIKE_A_PHOTO.test(file.name)) files.push(file);
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!part.length) return;
+    for (const inner of part.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }))) await collect(inner, files, false);
+  }
+}
+
+/**
+ * Send the files in parts, one after another; `urlOf(answer)` gives the address of the next part
+ * from the last answer. Resolves to the last answer; throws an Error in words for people.
+ */
+export async function send(files, { url, fields = {}, urlOf = () => url, progress, signal }) {
+  const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
+  // A small first part: the first results are there while the rest is still on its way.
+  const parts = [files.slice(0, FIRST_PART), ...batches(files.slice(FIRST_PART))];
+  let answer = null;
+  let sentFiles = 0;
+  let sentBytes = 0;
+  for (const part of parts.filter((one) => one.length)) {
+    const body = new FormData();
+    for (const [name, value] of Object.entries(fields)) body.append(name, value);
+    for (const file of part) body.append("photos", file, file.name);
+    const size = part.reduce((sum, file) => sum + file.size, 0);
+    answer = await post(answer ? urlOf(answer) : url, body, signal, (share) => progress(sentFiles, (sentBytes + share * size) / total));
+    sentFiles += part.length;
+    sentBytes += size;
+    progress(sentFiles, sentBytes / total);
+  }
+  return answer;
+}
+
+/** fetch() tells nothing about an upload's progress; XMLHttpRequest does. */
+function post(url, body, signal, progress) {
+  return new Promise((resolve, reject) => {
+    const call = new XMLHttpRequest();
+    call.open("POST", url);
+    call.setRequestHeader("X-CSRFToken", csrfToken());
+    call.setRequestHeader("Accept", "application/json");
+    call.responseType = "json";
+    call.upload.addEventListener("progress", (event) => { if (event.lengthComputable) progress(event.loaded / event.total); });
+    call.addEventListener("load", () => {
+      if (call.status < 300 && call.response) resolve(call.response);
+      else reject(new Error(call.response?.message ?? words(call.status)));
+    });
+    call.addEventListener("error", () => reject(new Error("The server could not be reached. What had arrived is kept; add the others again.")));
+    call.addEventListener("abort", () => reject(new DOMException("Stopped", "AbortError")));
+    signal?.addEventListener("abort", () => call.abort());
+    call.send(body);
+  });
+}
+
+function words(status) {
+  if (status === 413) return "That is more than the server takes at once. Send fewer or smaller photos.";
+  if (status === 403) return "You may not do that here, or were logged out. Load the page again.";
+  return `The server answered ${status}. What had arrived is kept; load the page again.`;
+}

@@ -1,21 +1,30 @@
 from django.urls import path
 
-from webapp import errors
+from webapp.inference.views import photo, request
 
 app_name = "inference"
+TRY = "detect/<int:request_id>/"
+IN = "projects/<int:project_id>/detect/<int:request_id>/"
+PHOTO = "photos/<int:photo_id>/"
 urlpatterns = [
-    path("detect/", errors.not_found, {"exception": Exception()}, name="try"),
-    path("detect/<int:request_id>/", errors.not_found, {"exception": Exception()}, name="try_request"),
-    path("detect/<int:request_id>/progress/", errors.not_found, {"exception": Exception()}, name="try_progress"),
-    path("detect/<int:request_id>/photos/<int:photo_id>/preview", errors.not_found, {"exception": Exception()}, name="try_preview"),
-    path("detect/<int:request_id>/photos/<int:photo_id>/drawn.jpg", errors.not_found, {"exception": Exception()}, name="try_drawn"),
-    path("detect/<int:request_id>/detections.json", errors.not_found, {"exception": Exception()}, name="try_json"),
-    path("projects/<int:project_id>/detect/", errors.not_found, {"exception": Exception()}, name="detect"),
-    path("projects/<int:project_id>/detect/<int:request_id>/", errors.not_found, {"exception": Exception()}, name="request"),
-    path("projects/<int:project_id>/detect/<int:request_id>/progress/", errors.not_found, {"exception": Exception()}, name="progress"),
-    path("projects/<int:project_id>/detect/<int:request_id>/photos/", errors.not_found, {"exception": Exception()}, name="photos"),
-    path("projects/<int:project_id>/detect/<int:request_id>/photos/<int:photo_id>/preview", errors.not_found, {"exception": Exception()}, name="preview"),
-    path("projects/<int:project_id>/detect/<int:request_id>/photos/<int:photo_id>/drawn.jpg", errors.not_found, {"exception": Exception()}, name="drawn"),
-    path("projects/<int:project_id>/detect/<int:request_id>/photos/<int:photo_id>/correct/", errors.not_found, {"exception": Exception()}, name="correct"),
-    path("projects/<int:project_id>/detect/<int:request_id>/detections.json", errors.not_found, {"exception": Exception()}, name="json"),
+    path("detect/", request.detect, name="try"),
+    path(TRY, request.show, name="try_request"),
+    path(f"{TRY}progress/", request.progress, name="try_progress"),
+    path(f"{TRY}photos/", request.photos, name="try_photos"),
+    path(f"{TRY}again/", request.again, name="try_again"),
+    path(f"{TRY}detections.json", request.as_json, name="try_json"),
+    path(f"{TRY}{PHOTO}preview", photo.preview, name="try_preview"),
+    path(f"{TRY}{PHOTO}thumbnail", photo.thumbnail, name="try_thumbnail"),
+    path(f"{TRY}{PHOTO}drawn.jpg", photo.drawn, name="try_drawn"),
+    path(f"{TRY}{PHOTO}correct/", photo.correct, name="try_correct"),
+    path("projects/<int:project_id>/detect/", request.detect, name="detect"),
+    path(IN, request.show, name="request"),
+    path(f"{IN}progress/", request.progress, name="progress"),
+    path(f"{IN}photos/", request.photos, name="photos"),
+    path(f"{IN}again/", request.again, name="again"),
+    path(f"{IN}detections.json", request.as_json, name="json"),
+    path(f"{IN}{PHOTO}preview", photo.preview, name="preview"),
+    path(f"{IN}{PHOTO}thumbnail", photo.thumbnail, name="thumbnail"),
+    path(f"{IN}{PHOTO}drawn.jpg", photo.drawn, name="drawn"),
+    path(f"{IN}{PHOTO}correct/", photo.correct, name="correct"),
 ]

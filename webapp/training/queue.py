@@ -32,7 +32,7 @@ def runs_before(run: TrainingRun | None, project_id: int) -> list[TrainingRun]:
 
 
 def wait_of(run: TrainingRun | None, project_id: int) -> Wait:
-    """How long a queued run, or a new one, waits and for what. Other projects' runs stay unnamed."""
+    """What a queued run, or a new one, waits for. Runs of other projects stay unnamed."""
     before = runs_before(run, project_id)
     last = before[-1] if before else None
     if last is None:
@@ -43,7 +43,9 @@ def wait_of(run: TrainingRun | None, project_id: int) -> Wait:
         words = "after a run of another project"
     else:
         words = f"after {len(before)} other runs"
-    spans = [one.seconds_left if one.status == Status.RUNNING else one.forecast_seconds for one in before]
+    spans = [
+        one.seconds_left if one.status == Status.RUNNING else one.forecast_seconds for one in before
+    ]
     known = [span for span in spans if span is not None]
     since = None if run is None else run.sent_at or run.created_at
     return Wait(

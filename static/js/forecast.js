@@ -1,0 +1,32 @@
+// How long a run will take: the same sum as webapp/training/forecast.py.
+
+/**
+ * facts: { images_per_second, pace_size, memory, overhead, start_seconds, automatic_epochs, images }
+ * chosen: { images, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize }
+ * Returns { seconds, epochs, pace, memory }; seconds is NaN where nothing sensible was entered.
+ */
+export function forecast(facts, chosen) {
+  const scale = (facts.pace_size / chosen.inputSize) ** 2;
+  const pace = facts.images_per_second * scale;
+  const perEpoch = (facts.overhead * chosen.images) / pace;
+  const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
+  if (chosen.length === "minutes") {
+    const seconds = chosen.minutes * 60;
+    return { seconds: facts.start_seconds + seconds, epochs: perEpoch ? Math.max(1, Math.floor(seconds / perEpoch)) : 0, pace, memory };
+  }
+  const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images);
+  return { seconds: epochs ? facts.start_seconds + epochs * perEpoch : NaN, epochs, pace, memory };
+}
+
+/** The engine's rule was asked for the working set; for another number of images it scales alike. */
+function automaticEpochs(facts, images) {
+  return facts.epochs_by_images?.[images] ?? facts.automatic_epochs;
+}
+
+/** A span in words: about(210) -> "about 4 min". The same as the template filter. */
+export function about(seconds) {
+  if (!Number.isFinite(seconds) || seconds <= 0) return "–";
+  if (seconds < 50) return `about ${Math.max(5, Math.round(seconds / 5) * 5)} s`;
+  if (seconds < 3600) return `about ${Math.max(1, Math.round(seconds / 60))} min`;
+  return `about ${(seconds / 3600).toFixed(1)} h`;
+}

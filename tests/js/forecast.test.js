@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { about, forecast } from "../../static/js/forecast.js";
+
+const facts = { images_per_second: 24, pace_size: 300, memory: 1.5e9, overhead: 1, start_seconds: 10, automatic_epochs: 40, epochs_by_images: { 50: 60 } };
+const chosen = { images: 120, length: "auto", epochs: 5, minutes: 5, inputSize: 300, batchSize: 8 };
+
+test("automatic: the engine's epochs at the machine's pace", () => {
+  const { seconds, epochs } = forecast(facts, chosen);
+  assert.equal(epochs, 40);
+  assert.equal(seconds, 10 + (40 * 120) / 24);
+});
+
+test("an earlier revision has epochs of its own", () => {
+  assert.equal(forecast(facts, { ...chosen, images: 50 }).epochs, 60);
+});
+
+test("a larger image costs by its area, in time and memory", () => {
+  const small = forecast(facts, { ...chosen, length: "epochs" });
+  const large = forecast(facts, { ...chosen, length: "epochs", inputSize: 600 });
+  assert.equal(large.pace, small.pace / 4);
+  assert.ok(large.memory > small.memory);
+});
+
+test("minutes are minutes", () => {
+  const { seconds, epochs } = forecast(facts, { ...chosen, length: "minutes" });
+  assert.equal(seconds, 310);
+  assert.equal(epochs, 60);
+});
+
+test("nothing sensible entered gives no forecast", () => {
+  assert.equal(about(forecast(facts, { ...chosen, length: "epochs", epochs: 0 }).seconds), "–");
+});
+
+test("spans in words", () => {
+  assert.equal(about(33), "about 35 s");
+  assert.equal(about(210), "about 4 min");
+  assert.equal(about(7200), "about 2.0 h");
+});

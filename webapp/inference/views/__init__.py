@@ -1,0 +1,1 @@
+"""Pages for detecting on one's own photos: in a project, or without one ("Try detection now")."""

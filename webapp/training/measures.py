@@ -1,0 +1,208 @@
+"""What a model's page shows of its metrics.json. Older models may lack any part of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from webapp.training import charts
+from webapp.training.errors_shown import KINDS, ShownError, shown_errors
+from webapp.training.labels_shown import ShownLabel, shown_labels
+from webapp.training.models import TrainedModel
+
+# Below this many boxes a score is little more than luck.
+FEW_BOXES = 50
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    label: ShownLabel
+    ap: float | None
+    ap_50: float | None
+    num_boxes: int | None
+    found: int | None = None
+    false: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of the confusion matrix. `share` is the part of its row, for the diagonal's shade."""
+
+    count: int
+    kind: str
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    label: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Boxes at the recommended threshold, from the confusion matrix."""
+
+    boxes: int
+    found: int
+    wrong_label: int
+    missed: int
+    false: int
+
+    @property
+    def precision(self) -> float | None:
+        said = self.found + self.wrong_label + self.false
+        return self.found / said if said else None
+
+    @property
+    def recall(self) -> float | None:
+        return self.found / self.boxes if self.boxes else None
+
+
+@dataclass(frozen=True)
+class Measures:
+    map_50: float | None
+    map_50_95: float | None
+    map_75: float | None
+    num_images: int | None
+    num_boxes: int | None
+    threshold: float
+    interval: tuple[float, float] | None
+    scores: list[LabelScore] = field(default_factory=list)
+    precision_recall: charts.PrecisionRecall | None = None
+    columns: list[str] = field(default_factory=list)
+    confusion: list[ConfusionRow] = field(default_factory=list)
+    totals: Totals | None = None
+    errors: list[ShownError] = field(default_factory=list)
+
+    @property
+    def few(self) -> bool:
+        return self.num_boxes is not None and self.num_boxes < FEW_BOXES
+
+    @property
+    def weakest(self) -> LabelScore | None:
+        scored = [score for score in self.scores if score.ap_50 is not None]
+        if len(scored) < 2:
+            return None
+        return min(scored, key=lambda score: score.ap_50 or 0)
+
+    @property
+    def error_kinds(self) -> list[tuple[str, str, int]]:
+        """(kind, title, how many) of the kinds that occur."""
+        counts = [
+            (kind, KINDS[kind][0], sum(e.kind == kind for e in self.errors)) for kind in KINDS
+        ]
+        return [one for one in counts if one[2]]
+
+
+def measures_of(model: TrainedModel) -> Measures:
+    metrics = model.metrics
+    labels = shown_labels(model.labels, model.project)
+    matrix, names = _matrix(metrics)
+    totals = _totals(matrix) if matrix else None
+    return Measures(
+        map_50=model.map_50 if model.map_50 is not None else metrics.get("map_50"),
+        map_50_95=model.map_50_95 if model.map_50_95 is not None else metrics.get("map_50_95"),
+        map_75=metrics.get("map_75"),
+        num_images=metrics.get("num_images"),
+        num_boxes=metrics.get("num_boxes"),
+        threshold=model.score_threshold,
+        interval=_interval(metrics),
+        scores=_scores(metrics, labels, matrix, names),
+        precision_recall=_precision_recall(metrics, labels, totals),
+        columns=[_shown(name, labels, "missed") for name in names],
+        confusion=_confusion(matrix, names, labels),
+        totals=totals,
+        errors=shown_errors(metrics.get("worst") or [], model.project, model.labels),
+    )
+
+
+def _interval(metrics: dict[str, Any]) -> tuple[float, float] | None:
+    pair = metrics.get("map_50_interval")
+    return (float(pair[0]), float(pair[1])) if isinstance(pair, list) and len(pair) == 2 else None
+
+
+def _shown(name: str, labels: dict[str, ShownLabel], background: str) -> str:
+    if name == BACKGROUND:
+        return background
+    return labels[name].shown if name in labels else name
+
+
+def _matrix(metrics: dict[str, Any]) -> tuple[list[list[int]], list[str]]:
+    """Rows: what is there; columns: what the model said; the last of each is the background."""
+    confusion = metrics.get("confusion") or {}
+    names, matrix = confusion.get("labels") or [], confusion.get("matrix") or []
+    if not names or len(matrix) != len(names) or any(len(row) != len(names) for row in matrix):
+        return [], []
+    return matrix, [str(name) for name in names]
+
+
+def _scores(
+    metrics: dict[str, Any],
+    labels: dict[str, ShownLabel],
+    matrix: list[list[int]],
+    names: list[str],
+) -> list[LabelScore]:
+    scores = []
+    for item in metrics.get("per_label") or []:
+        name = item.get("label", "")
+        label = labels.get(name) or ShownLabel(item.get("id", 1), name, name, 1)
+        at = names.index(name) if name in names else None
+        scores.append(
+            LabelScore(
+                label=label,
+                ap=item.get("ap"),
+                ap_50=item.get("ap_50"),
+                num_boxes=item.get("num_boxes"),
+                found=matrix[at][at] if at is not None else None,
+                false=matrix[-1][at] if at is not None else None,
+            )
+        )
+    return scores
+
+
+def _totals(matrix: list[list[int]]) -> Totals:
+    last = len(matrix) - 1
+    found = sum(matrix[at][at] for at in range(last))
+    missed = sum(matrix[at][last] for at in range(last))
+    boxes = sum(sum(matrix[at]) for at in range(last))
+    return Totals(
+        boxes=boxes,
+        found=found,
+        wrong_label=boxes - found - missed,
+        missed=missed,
+        false=sum(matrix[last][:last]),
+    )
+
+
+def _confusion(
+    matrix: list[list[int]], names: list[str], labels: dict[str, ShownLabel]
+) -> list[ConfusionRow]:
+    rows = []
+    last = len(matrix) - 1
+    for at, counts in enumerate(matrix):
+        total = sum(counts) or 1
+        cells = []
+        for to, count in enumerate(counts):
+            if at == to == last:
+                kind = "none"
+            elif not count:
+                kind = "zero"
+            else:
+                kind = "right" if at == to else "wrong"
+            cells.append(Cell(count, kind, 55 + round(45 * count / total)))
+        rows.append(ConfusionRow(_shown(names[at], labels, "nothing"), cells))
+    return rows
+
+
+def _precision_recall(
+    metrics: dict[str, Any], labels: dict[str, ShownLabel], totals: Totals | None
+) -> charts.PrecisionRecall | None:
+    curves = [
+        charts.Curve(labels[name].shown, labels[name].palette, points)
+        for name, points in (metrics.get("precision_recall") or {}).items()
+        if name in labels and points
+    ]
+    if not curves:
+        return None
+    at = (totals.recall, totals.precision) if totals else (None, None)
+    return charts.precision_recall(curves, *at)

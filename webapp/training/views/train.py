@@ -1,0 +1,141 @@
+"""The page from which a run is started, the queue, and the earlier runs."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from webapp.datasets.freezing import NotTrainable, training_findings
+from webapp.datasets.models import Image, Split
+from webapp.leases import Status
+from webapp.projects.access import project_view
+from webapp.projects.models import Project, Role
+from webapp.training.bases import offered_bases
+from webapp.training.forecast import automatic_epochs, forecast_facts, forecast_seconds
+from webapp.training.forms import INPUT_SIZES, NOW, TrainForm
+from webapp.training.models import TrainingRun
+from webapp.training.queue import wait_of
+from webapp.training.starting import start_run
+
+VAL_FRACTION = 0.2
+RUNS_SHOWN = 50
+
+
+@require_http_methods(["GET", "POST"])
+@project_view()
+def train(request: HttpRequest, project: Project) -> HttpResponse:
+    """The form; a POST of it starts a run and goes to its page."""
+    bases = offered_bases()
+    names = [base.name for base in bases]
+    if request.method != "POST":
+        return _page(request, project, TrainForm(project, names), bases)
+    if not request.membership.allows(Role.ANNOTATOR):  # type: ignore[attr-defined]
+        raise PermissionDenied("Your role here is viewer; starting a run takes annotator.")
+    form = TrainForm(project, names, request.POST)
+    refusal = ""
+    if form.is_valid():
+        try:
+            run = start_run(project, request.user, **form.settings())
+        except NotTrainable as error:
+            refusal = str(error)
+        else:
+            return redirect("training:run", project.pk, run.pk)
+    return _page(request, project, form, bases, refusal, status=422)
+
+
+def _page(
+    request: HttpRequest,
+    project: Project,
+    form: TrainForm,
+    bases: list[Any],
+    refusal: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    data = working_set(project)
+    revisions = [_choice(revision) for revision in project.revisions.all()[:RUNS_SHOWN]]
+    wait = wait_of(None, project.pk)
+    facts = forecast_facts(data["train"], wait.seconds)
+    findings = training_findings(project)
+    queue = project.runs.filter(status__in=[Status.RUNNING, Status.QUEUED]).order_by("pk")
+    context = {
+        "room": "train",
+        "form": form,
+        "chosen": {name: form[name].value() for name in form.fields},
+        "now": NOW,
+        "bases": bases,
+        "input_sizes": INPUT_SIZES,
+        "data": data,
+        "next_revision": (project.revisions.values_list("number", flat=True).first() or 0) + 1,
+        "next_run": (project.runs.values_list("number", flat=True).first() or 0) + 1,
+        "revisions": revisions,
+        "findings": findings,
+        "stopped": any(finding.severity == "stop" for finding in findings),
+        "refusal": refusal,
+        "wait": wait,
+        "forecast": facts,
+        "seconds": forecast_seconds(facts, facts["automatic_epochs"], 300)
+        if data["train"]
+        else None,
+        "train_facts": {
+            **facts,
+            "epochs_by_images": {one["train"]: automatic_epochs(one["train"]) for one in revisions},
+        },
+        "queue": queue,
+        "runs": [(run, _took(run)) for run in project.runs.select_related("revision")[:RUNS_SHOWN]],
+    }
+    return render(request, "training/train.html", context, status=status)
+
+
+def working_set(project: Project) -> dict[str, int]:
+    """What would be frozen now: images that are done, their boxes and labels, the split."""
+    done = Image.objects.kept().filter(project=project, state=Image.State.DONE)
+    counts = done.aggregate(
+        images=Count("pk"),
+        train=Count("pk", filter=Q(split=Split.TRAIN)),
+        val=Count("pk", filter=Q(split=Split.VAL)),
+        test=Count("pk", filter=Q(split=Split.TEST)),
+    )
+    boxes = project.labels.aggregate(
+        boxes=Count(
+            "annotations",
+            filter=Q(
+                annotations__status="active",
+                annotations__image__state=Image.State.DONE,
+                annotations__image__trashed_at=None,
+            ),
+        ),
+    )
+    labels = project.active_labels().filter(annotations__status="active").distinct().count()
+    unsplit = counts["images"] - counts["train"] - counts["val"] - counts["test"]
+    val = round(unsplit * VAL_FRACTION)
+    return {
+        **counts,
+        **boxes,
+        "labels": labels,
+        "train": counts["train"] + unsplit - val,
+        "val": counts["val"] + val,
+        "unsplit": unsplit,
+    }
+
+
+def _took(run: TrainingRun) -> float | None:
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return (run.finished_at - run.started_at).total_seconds()
+
+
+def _choice(revision: Any) -> dict[str, Any]:
+    splits = revision.counts.get("splits", {})
+    return {
+        "pk": revision.pk,
+        "text": str(revision),
+        "name": revision.name,
+        "images": revision.num_images,
+        "boxes": revision.num_boxes,
+        "created_at": revision.created_at,
+        "train": splits.get("train", {}).get("images", 0),
+        "val": splits.get("val", {}).get("images", 0),
+    }
