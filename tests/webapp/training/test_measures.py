@@ -1,0 +1,58 @@
+"""What is worked out of metrics.json, by hand."""
+
+import pytest
+
+from tests.webapp.training.rows import make_model, make_run
+from webapp.leases import Status
+from webapp.training.charts import place, precision_recall
+from webapp.training.errors_shown import _fit
+from webapp.training.forecast import PACE, forecast_seconds, machine_pace
+from webapp.training.measures import measures_of
+
+
+def test_totals_come_from_the_confusion_matrix(project):
+    totals = measures_of(make_model(make_run(project, 1, Status.FINISHED))).totals
+    # Rows are what is there: 15 and 12 right, 2 dogs called cats, 1 missed, 4 false.
+    assert (totals.boxes, totals.found, totals.wrong_label, totals.missed) == (30, 27, 2, 1)
+    assert totals.false == 4
+    assert totals.recall == pytest.approx(27 / 30)
+    assert totals.precision == pytest.approx(27 / 33)
+
+
+def test_a_matrix_that_does_not_fit_its_labels_is_left_out(project):
+    run = make_run(project, 1, Status.FINISHED)
+    metrics = {"confusion": {"labels": ["cat", "background"], "matrix": [[1, 0]]}}
+    measures = measures_of(make_model(run, metrics=metrics))
+    assert (measures.confusion, measures.totals) == ([], None)
+
+
+def test_corners_of_the_precision_recall_chart():
+    assert place(0, 0) == (36.0, 202.0)
+    assert place(1, 1) == (348.0, 10.0)
+    assert precision_recall([], None, None).mark is None
+
+
+@pytest.mark.parametrize(
+    ("centre", "across", "window"),
+    [
+        ((400, 300), 400, (200, 150, 400, 300)),  # in the middle
+        ((0, 0), 400, (0, 0, 400, 300)),  # pushed in from the corner
+        ((800, 600), 400, (400, 300, 400, 300)),
+        ((400, 300), 9999, (0, 0, 800, 600)),  # never more than the picture
+    ],
+)
+def test_a_crop_stays_in_the_picture(centre, across, window):
+    assert _fit(*centre, across, 800, 600) == pytest.approx(window)
+
+
+def test_the_pace_is_that_of_the_last_run_here(project):
+    assert machine_pace().images_per_second == PACE
+    make_run(project, 1, Status.FINISHED, images_per_second=10, input_size=600)
+    pace = machine_pace()
+    assert (pace.images_per_second, pace.measured) == (40, True)
+
+
+def test_a_forecast_grows_with_the_area_of_the_images():
+    facts = {"images": 100, "images_per_second": 20}
+    small, large = (forecast_seconds(facts, 10, size) for size in (300, 600))
+    assert (large - 15) == pytest.approx(4 * (small - 15))
