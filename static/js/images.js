@@ -151,6 +151,7 @@ async function act(action, value = "") {
       refreshGrid();
     });
     made.querySelector("b").after(undo);
+    made.classList.add("with-undo");
   }
   refreshGrid();
 }

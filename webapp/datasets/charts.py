@@ -84,7 +84,9 @@ def histogram(
                 height = count * scale
                 y -= height
                 where = _span(index, step, unit, centred)
-                title = f"{names[layer]}, {where}: {count:,}" if names[layer] else f"{where}: {count:,}"
+                title = (
+                    f"{names[layer]}, {where}: {count:,}" if names[layer] else f"{where}: {count:,}"
+                )
                 gap = min(2.0, slot * 0.15)
                 bars.append(
                     Bar(LEFT + index * slot + gap / 2, y, slot - gap, height, colors[layer], title)

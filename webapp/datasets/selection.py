@@ -14,7 +14,7 @@ MAX_IDS = 20_000
 
 def set_state(images: ImageQuerySet, state: str) -> int:
     """Give the images a state; how many there were."""
-    done_at = timezone.now() if state == Image.State.DONE else None
+    done_at = timezone.now() if state == "done" else None
     return images.order_by().update(state=state, done_at=done_at)
 
 

@@ -65,7 +65,9 @@ def dataset_statistics(project: Project) -> Statistics:
     )
     rows = Annotation.objects.filter(
         image__project=project, image__trashed_at=None, status=Annotation.Status.ACTIVE
-    ).values_list("label_id", "image_id", "xmin", "ymin", "xmax", "ymax", "image__width", "image__height")
+    ).values_list(
+        "label_id", "image_id", "xmin", "ymin", "xmax", "ymax", "image__width", "image__height"
+    )
     table = np.array(list(rows.order_by()), dtype=np.float64).reshape(-1, 8)
     labels = _label_counts(project, table)
     box_sizes = table[:, 4:6] - table[:, 2:4]
@@ -77,7 +79,7 @@ def dataset_statistics(project: Project) -> Statistics:
         splits={name: counts[name] for name in (*Split.values, "none")},
         labels=labels,
         per_image=_spread(per_image),
-        median=tuple(np.median(box_sizes, axis=0).tolist()) if len(table) else None,  # type: ignore[arg-type]
+        median=tuple(np.median(box_sizes, axis=0).tolist()) if len(table) else None,
         bands=_bands(box_sizes, table[:, 6:8]),
         sizes=_size_histogram(table[:, 0], box_sizes, labels),
         boxes_an_image=_count_histogram(per_image),
@@ -170,7 +172,9 @@ def revision_rows(project: Project) -> list[dict[str, Any]]:
             {
                 "revision": revision,
                 "splits": {
-                    name: part["images"] for name, part in revision.counts.get("splits", {}).items()
+                    name: part["images"]
+                    for name, part in revision.counts.get("splits", {}).items()
+                    if part["images"]
                 },
                 "runs": list(revision.runs.all()),
                 "images_more": revision.num_images - before.num_images if before else None,

@@ -61,16 +61,12 @@ def test_an_image_of_another_project_is_404(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_post_is_405(
-    client_of: Any, owner: Any, project: Any, make_image: Any, kind: str
-) -> None:
+def test_post_is_405(client_of: Any, owner: Any, project: Any, make_image: Any, kind: str) -> None:
     image = make_image(project)
     assert client_of(owner).post(address(project, image, kind)).status_code == 405
 
 
-def test_a_missing_file_is_404(
-    client_of: Any, viewer: Any, project: Any, make_image: Any
-) -> None:
+def test_a_missing_file_is_404(client_of: Any, viewer: Any, project: Any, make_image: Any) -> None:
     image = make_image(project)
     default_storage.delete(image.thumbnail_path)
     assert client_of(viewer).get(address(project, image, "thumbnail")).status_code == 404

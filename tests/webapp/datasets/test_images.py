@@ -149,7 +149,9 @@ def test_the_grid_comes_in_chunks(client_of: Any, viewer: Any, project: Any) -> 
                               bytes=1, width=1, height=1)  # fmt: skip
     many_images_after.save()
     last = client.get(page(project, response.context["chunks"][2].query))
-    assert [cell.image.name for cell in last.context["cells"]] == [f"{i:05}.jpg" for i in range(6, -1, -1)]
+    assert [cell.image.name for cell in last.context["cells"]] == [
+        f"{i:05}.jpg" for i in range(6, -1, -1)
+    ]
 
 
 @pytest.mark.parametrize("chunk", ["x", "-1", "", "9" * 30])
@@ -206,8 +208,14 @@ def test_set_state(client_of: Any, annotator: Any, project: Any, album: Any) -> 
 
 def test_set_split_and_group(client_of: Any, annotator: Any, project: Any, album: Any) -> None:
     client = client_of(annotator)
-    assert bulk(client, project, action="split", value="test", ids=ids(album["train"])).status_code == 200
-    assert bulk(client, project, action="group", value="a day", ids=ids(album["train"])).status_code == 200
+    assert (
+        bulk(client, project, action="split", value="test", ids=ids(album["train"])).status_code
+        == 200
+    )
+    assert (
+        bulk(client, project, action="group", value="a day", ids=ids(album["train"])).status_code
+        == 200
+    )
     album["train"].refresh_from_db()
     assert (album["train"].split, album["train"].group) == ("test", "a day")
     bulk(client, project, action="split", value="", ids=ids(album["train"]))

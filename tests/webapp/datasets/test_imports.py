@@ -162,7 +162,13 @@ def test_cancelling_what_has_ended_changes_nothing(
 
 @pytest.mark.parametrize("tail", ["", "progress/"])
 def test_reading_is_for_members(
-    client_of: Any, stranger: Any, viewer: Any, owner: Any, project: Any, make_import: Any, tail: str
+    client_of: Any,
+    stranger: Any,
+    viewer: Any,
+    owner: Any,
+    project: Any,
+    make_import: Any,
+    tail: str,
 ) -> None:
     row = make_import()
     assert client_of(viewer).get(address(project, row, tail)).status_code == 200

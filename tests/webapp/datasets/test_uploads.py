@@ -18,7 +18,9 @@ def create(client: Any, project: Any, **fields: Any) -> Any:
     return client.post(f"/projects/{project.pk}/imports/new/", asked)
 
 
-def send(client: Any, project: Any, import_id: int, name: str = "a.jpg", data: bytes = b"abc") -> Any:
+def send(
+    client: Any, project: Any, import_id: int, name: str = "a.jpg", data: bytes = b"abc"
+) -> Any:
     return client.post(
         f"/projects/{project.pk}/imports/{import_id}/files/",
         {"name": name, "file": SimpleUploadedFile("blob", data)},
@@ -113,7 +115,9 @@ def test_starting_with_nothing_is_refused_in_words(
     assert answer.json()["error"] == "No file has arrived. Choose the files again."
 
 
-@pytest.mark.parametrize("status", [Status.QUEUED, Status.RUNNING, Status.FINISHED, Status.CANCELLED])
+@pytest.mark.parametrize(
+    "status", [Status.QUEUED, Status.RUNNING, Status.FINISHED, Status.CANCELLED]
+)
 def test_a_file_for_an_import_that_is_no_draft_is_refused(
     client_of: Any, annotator: Any, project: Any, draft: Any, status: str
 ) -> None:
@@ -242,7 +246,9 @@ def test_another_projects_import_is_404(
     assert start(client, project, foreign.pk).status_code == 404
 
 
-def test_drafts_without_a_sign_for_a_day_are_cancelled(draft: Any, project: Any, annotator: Any) -> None:
+def test_drafts_without_a_sign_for_a_day_are_cancelled(
+    draft: Any, project: Any, annotator: Any
+) -> None:
     old = timezone.now() - timedelta(days=2)
     uploads.receive_file(draft, "a.jpg", SimpleUploadedFile("a.jpg", b"abc"))
     ImageImport.objects.filter(pk=draft.pk).update(created_at=old)

@@ -38,7 +38,7 @@ from webapp.projects.models import Project
 def images(request: HttpRequest, project: Project) -> HttpResponse:
     """The page; `?chunk=N` answers with one part of the grid, htmx with grid and filters."""
     chosen = ImageFilter.parse(request.GET)
-    kept = project.images.kept()  # type: ignore[attr-defined]
+    kept = project.images.kept()
     if "chunk" in request.GET:
         return _chunk(request, project, chosen.choose(kept))
     counts = project_counts(project)
@@ -67,7 +67,7 @@ def images(request: HttpRequest, project: Project) -> HttpResponse:
     }
     if chosen.image_import:
         context["from_import"] = project.imports.filter(pk=chosen.image_import).first()
-    partial = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
+    partial = request.htmx and not request.htmx.boosted
     return render(request, "datasets/_browse.html" if partial else "datasets/images.html", context)
 
 
@@ -145,7 +145,7 @@ def bulk(request: HttpRequest, project: Project) -> JsonResponse:
 
 
 def _selected(request: HttpRequest, project: Project) -> ImageQuerySet:
-    kept: ImageQuerySet = project.images.kept()  # type: ignore[attr-defined]
+    kept: ImageQuerySet = project.images.kept()
     if request.POST.get("all") == "1":
         upto = whole_number(request.POST.get("upto")) or newest_id(project)
         found = ImageFilter.parse(request.POST).choose(kept).filter(pk__lte=upto)

@@ -27,7 +27,7 @@ IMPORTS_ON_PAGE = 50
 
 
 def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
-    """What static/js/import_upload.js needs: addresses, limits and the import that runs now, if any."""
+    """What static/js/import_upload.js needs: addresses, limits, the import that runs."""
     running = (
         project.imports.filter(created_by=request.user, status__in=[Status.QUEUED, Status.RUNNING])
         .values_list("pk", flat=True)
@@ -42,7 +42,7 @@ def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
         "history": reverse("datasets:imports", args=[project.pk]),
         "max_bytes": settings.MAX_UPLOAD_BYTES,
         "max_files": settings.MAX_ENTRIES,
-        "can_upload": request.membership.allows("annotator"),  # type: ignore[attr-defined]
+        "can_upload": request.membership.allows("annotator"),
         "running": running,
     }
 
@@ -73,7 +73,7 @@ def imports(request: HttpRequest, project: Project) -> HttpResponse:
         "upload_config": upload_config(request, project),
         "any_active": any(row.is_active and not row.stalled for row in page),
     }
-    partial = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
+    partial = request.htmx and not request.htmx.boosted
     template = "datasets/_imports.html" if partial else "datasets/imports.html"
     return render(request, template, context)
 
@@ -92,19 +92,20 @@ def is_stalled(row: ImageImport, last_file: Any) -> bool:
 def import_report(request: HttpRequest, project: Project, import_id: int) -> HttpResponse:
     row = get_object_or_404(project.imports.select_related("created_by"), pk=import_id)
     counts = dict(
-        row.problems.order_by().values_list("severity").annotate(count=Count("pk")).values_list("severity", "count")
+        row.problems.order_by()
+        .values_list("severity")
+        .annotate(count=Count("pk"))
+        .values_list("severity", "count")
     )
     groups = [
-        {"severity": severity, "word": word, "count": counts.get(severity.value, 0)}
-        for severity, word in (
-            (ImportProblem.Severity.REFUSED, "Left out"),
-            (ImportProblem.Severity.MENDED, "Mended"),
-            (ImportProblem.Severity.NOTE, "Notes"),
-        )
+        {"severity": severity, "word": word, "count": counts.get(severity, 0)}
+        for severity, word in (("refused", "Left out"), ("mended", "Mended"), ("note", "Notes"))
     ]
-    asked = request.GET.get("show", "")
-    shown = asked if counts.get(asked) else next((g["severity"].value for g in groups if g["count"]), "")
+    shown = request.GET.get("show", "")
+    if not counts.get(shown):
+        shown = next((str(group["severity"]) for group in groups if group["count"]), "")
     problems = row.problems.filter(severity=shown)
+    row.stalled = is_stalled(row, row.files.aggregate(last=Max("received_at"))["last"])
     files = row.files.filter(bytes__gt=0).aggregate(count=Count("pk"), bytes=Sum("bytes"))
     context = {
         "room": "images",
@@ -114,11 +115,11 @@ def import_report(request: HttpRequest, project: Project, import_id: int) -> Htt
         "problems": Paginator(problems, PROBLEMS_ON_PAGE).get_page(request.GET.get("page")),
         "num_problems": sum(counts.values()),
         "files": files,
-        "stalled": is_stalled(row, row.files.aggregate(last=Max("received_at"))["last"]),
+        "stalled": row.stalled,
         "seconds": seconds_taken(row),
         "upload_config": upload_config(request, project),
     }
-    partial = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
+    partial = request.htmx and not request.htmx.boosted
     template = "datasets/_report.html" if partial else "datasets/report.html"
     return render(request, template, context)
 
