@@ -1,0 +1,1 @@
+"""`python -m detection COMMAND`: one command a module, each with `add_parser` and `run`."""

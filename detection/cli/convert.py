@@ -1,0 +1,52 @@
+"""`convert`: annotations from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detection.convert import READERS, WRITERS, ConversionError, convert
+
+MOST_PROBLEMS = 50
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="annotations from one format to another",
+        description="Read labelled images in one format and write them in another.",
+    )
+    parser.add_argument("--from", dest="source_format", required=True, choices=sorted(READERS))
+    parser.add_argument("--to", dest="target_format", required=True, choices=sorted(WRITERS))
+    parser.add_argument("--label-map", type=Path, metavar="FILE", help="names and ids of labels")
+    parser.add_argument("source", type=Path, metavar="IN", help="folder (or file) to read")
+    parser.add_argument("target", type=Path, metavar="OUT", help="new folder to write")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        report = convert(
+            options.source_format,
+            options.target_format,
+            options.source,
+            options.target,
+            label_map=options.label_map,
+            on_progress=_progress if sys.stderr.isatty() else None,
+        )
+    except ConversionError as error:
+        print(f"convert: {error}", file=sys.stderr)
+        return 1
+    for problem in report.problems[:MOST_PROBLEMS]:
+        print(problem, file=sys.stderr)
+    if len(report.problems) > MOST_PROBLEMS:
+        print(f"and {len(report.problems) - MOST_PROBLEMS} more like these", file=sys.stderr)
+    splits = ", ".join(f"{split} {count}" for split, count in report.images.items())
+    print(f"{report.num_images} images ({splits}), {report.boxes} boxes: {options.target}")
+    return 0
+
+
+def _progress(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{done} of {total} images", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,114 @@
+"""`detect`: boxes, labels and confidences for images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from detection.drawing import draw_detections
+from detection.images import ImageRefused, open_upright
+from detection.inference import Detector, DetectorError, load_detector
+from detection.types import Detection
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "detect",
+        help="boxes, labels and confidences for images",
+        description=(
+            "Detect things in images. Boxes are in pixels of the upright image (its EXIF turn "
+            "applied). An image that cannot be read is named, and the others go on."
+        ),
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "--model", required=True, help="a run's folder, a model's folder, or the name of a base"
+    )
+    parser.add_argument(
+        "--threshold", type=float, metavar="SCORE", help="least confidence, 0 to 1; the model's own"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    parser.add_argument("--draw", type=Path, metavar="DIR", help="write the drawn photos there")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        print(f"detect: --threshold is {options.threshold}; it lies from 0 to 1.", file=sys.stderr)
+        return 2
+    try:
+        detector = load_detector(options.model)
+    except DetectorError as error:
+        print(f"detect: {error}", file=sys.stderr)
+        return 1
+    threshold = detector.score_threshold if options.threshold is None else options.threshold
+    results, status = [], 0
+    for name in options.images:
+        try:
+            picture = open_upright(Path(name))
+        except (ImageRefused, OSError) as error:
+            words = error.strerror if isinstance(error, OSError) and error.strerror else error
+            print(f"detect: {name}: {words}", file=sys.stderr)
+            status = 1
+            continue
+        found = _detect(detector, picture, threshold)
+        results.append(_as_json(name, picture, found))
+        if not options.json:
+            _print_table(name, picture, found)
+        if options.draw is not None:
+            _draw(picture, found, name, options.draw)
+    if options.json:
+        json.dump(results, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+    return status
+
+
+def _detect(detector: Detector, picture: Image.Image, threshold: float) -> list[Detection]:
+    return detector.detect([np.asarray(picture)], score_threshold=threshold)[0]
+
+
+def _as_json(name: str, picture: Image.Image, found: Sequence[Detection]) -> dict[str, Any]:
+    return {
+        "image": name,
+        "width": picture.width,
+        "height": picture.height,
+        "detections": [
+            {
+                "label": box.label,
+                "score": round(box.score, 6),
+                "xmin": round(box.xmin, 2),
+                "ymin": round(box.ymin, 2),
+                "xmax": round(box.xmax, 2),
+                "ymax": round(box.ymax, 2),
+            }
+            for box in found
+        ],
+    }
+
+
+def _print_table(name: str, picture: Image.Image, found: Sequence[Detection]) -> None:
+    print(f"{name}  {picture.width} x {picture.height}")
+    width = max([5, *(len(box.label) for box in found)])
+    for box in found:
+        corners = "  ".join(f"{value:7.1f}" for value in box.xyxy)
+        print(f"  {box.label:<{width}}  {100 * box.score:5.1f} %  {corners}")
+    if not found:
+        print("  nothing found")
+
+
+def _draw(picture: Image.Image, found: Sequence[Detection], name: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{Path(name).stem}.jpg"
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{Path(name).stem}-{number}.jpg"
+    draw_detections(picture, found).save(target, quality=92)
+    print(f"drawn: {target}", file=sys.stderr)

@@ -1,0 +1,122 @@
+"""Detect with a bundle, in LiteRT: no TensorFlow is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from detection.bases import BASES, base_dir, find_base
+from detection.label_map import LabelMap, parse_label_map
+from detection.models.ssd.postprocessing import MAX_DETECTIONS, select_detections
+from detection.types import Detection
+
+# Below this a detection is noise; the pages' slider and the evaluator need the rest.
+LOWEST_SCORE = 0.05
+
+
+class DetectorError(FileNotFoundError):
+    """A model that cannot be loaded; the message names it and the way out."""
+
+
+def load_detector(source: Path | str, num_threads: int | None = None) -> Detector:
+    """Load a detector from a bundle, a run directory (its `model/`), or a base's name.
+
+    Raises DetectorError.
+    """
+    if isinstance(source, str) and source in BASES:
+        if not find_base(source).is_present:
+            raise DetectorError(
+                f"The weights of {source} are not on this machine. Fetch them once: "
+                f"./boxloop bases --fetch {source}"
+            )
+        return Detector(base_dir(source) / "model", num_threads)
+    folder = Path(source)
+    for candidate in (folder, folder / "model"):
+        if (candidate / "model.json").is_file():
+            return Detector(candidate, num_threads)
+    if not folder.exists():
+        raise DetectorError(
+            f"{source}: there is no such model folder, and no base of that name "
+            f"({', '.join(BASES)})."
+        )
+    raise DetectorError(
+        f"{source}: it holds no model.json, so it is no model and no finished run. "
+        "A run that was cut off goes on when its train command is given again."
+    )
+
+
+class Detector:
+    """A model that is ready to detect.
+
+    Attributes:
+        label_map: class ids and names.
+        score_threshold: recommended; ``detect`` answers lower scores, too.
+        facts: the bundle's model.json.
+    """
+
+    def __init__(self, bundle: Path, num_threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self.facts: dict[str, Any] = json.loads((bundle / "model.json").read_text("utf-8"))
+            text = (bundle / "label_map.pbtxt").read_text("utf-8")
+            self.label_map: LabelMap = parse_label_map(text, str(bundle / "label_map.pbtxt"))
+            self._interpreter = Interpreter(
+                model_path=str(bundle / "model.tflite"),
+                num_threads=num_threads or os.cpu_count() or 1,
+            )
+        except (OSError, ValueError) as error:
+            raise DetectorError(f"{bundle}: the model cannot be read ({error}).") from error
+        self._interpreter.allocate_tensors()
+        self._runner = self._interpreter.get_signature_runner("serving_default")
+        self.input_size = int(self.facts["input_size"])
+        self.score_threshold = float(self.facts["score_threshold"])
+        self._iou_threshold = float(self.facts["iou_threshold"])
+        self._items = self.label_map.items
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.label_map.names
+
+    def detect(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        score_threshold: float = LOWEST_SCORE,
+        max_detections: int = MAX_DETECTIONS,
+    ) -> list[list[Detection]]:
+        """Detections of each upright RGB image ``[H, W, 3]``, in its pixels, best first."""
+        return [self._detect(image, score_threshold, max_detections) for image in images]
+
+    def _detect(
+        self, image: NDArray[np.uint8], score_threshold: float, max_detections: int
+    ) -> list[Detection]:
+        height, width = image.shape[:2]
+        outputs = self._runner(image=self._as_input(image))
+        boxes, scores, classes = select_detections(
+            outputs["boxes"][0],
+            outputs["scores"][0],
+            score_threshold=score_threshold,
+            iou_threshold=self._iou_threshold,
+            max_detections=max_detections,
+        )
+        boxes = np.clip(boxes, 0.0, 1.0) * np.array([width, height, width, height], np.float32)
+        found = []
+        for (xmin, ymin, xmax, ymax), score, index in zip(
+            boxes.tolist(), scores.tolist(), classes.tolist(), strict=True
+        ):
+            if xmax > xmin and ymax > ymin:
+                item = self._items[index]
+                found.append(Detection(item.name, item.id, score, xmin, ymin, xmax, ymax))
+        return found
+
+    def _as_input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        size = (self.input_size, self.input_size)
+        picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(picture, dtype=np.float32)[None]

@@ -1,0 +1,33 @@
+"""The published SSDLite as it is: all its COCO classes, ready to detect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detection.bases import Base
+from detection.bundle import write_bundle
+from detection.coco import COCO
+from detection.litert import to_litert
+from detection.models.ssd.detector import build_detector
+from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
+from detection.models.ssd.weights import load_published, read_graph_model
+
+# The zoo's models are shown from 50 % on.
+SCORE_THRESHOLD = 0.5
+
+
+def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
+    """Build the base with its COCO classes from ``weights`` and write the bundle to ``folder``."""
+    model = build_detector(len(COCO.items), base.input_size)
+    load_published(model, read_graph_model(weights), [item.id for item in COCO.items])
+    facts = {
+        "base": base.name,
+        "input_size": base.input_size,
+        "score_threshold": SCORE_THRESHOLD,
+        "iou_threshold": DEFAULT_IOU_THRESHOLD,
+        "map_50": None,
+        "map_50_95": base.coco_ap,
+        "revision": None,
+    }
+    litert = to_litert(model, base.input_size)
+    write_bundle(folder, facts=facts, metrics={}, label_map=COCO, litert=litert)

@@ -1,0 +1,1 @@
+"""Fine-tune a base: settings, schedule, checkpoints, the loop. Importing this loads no TensorFlow."""

@@ -1,0 +1,118 @@
+"""A run's data: its label map and its records, decoded once; and what speaks against training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.formats.tfrecord import record_paths
+from detection.images import open_upright
+from detection.label_map import LabelMap, LabelMapError, read_label_map
+from detection.picture_cache import BOX, CachedSplit, cache_split
+from detection.records import read_examples
+from detection.training.settings import TrainingError
+from detection.types import Box, LabelledImage
+
+# Training pictures are kept larger than the input, for crops magnify.
+CROP_RESERVE = 1.28
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run learns from and is judged by. ``val`` is None where there is none."""
+
+    label_map: LabelMap
+    train: CachedSplit
+    val: CachedSplit | None
+    train_paths: list[Path]
+    val_paths: list[Path]
+
+    def val_truth(self) -> list[LabelledImage]:
+        """The val images' ground truth, in pixels."""
+        return ground_truth(self.val, self.label_map) if self.val is not None else []
+
+    def pictures(self, most: int) -> list[NDArray[np.uint8]]:
+        """Some whole pictures, RGB, of val (of train without one): to try exports on."""
+        paths = self.val_paths or self.train_paths
+        found: list[NDArray[np.uint8]] = []
+        for example in read_examples(paths):
+            found.append(np.asarray(open_upright(example.encoded)))
+            if len(found) == most:
+                break
+        return found
+
+
+def load_data(records: Path, label_map_path: Path, cache: Path, input_size: int) -> RunData:
+    """Read `records`/{train,val}-* and the label map. Raises TrainingError in words."""
+    try:
+        label_map = read_label_map(label_map_path)
+    except (LabelMapError, OSError) as error:
+        raise TrainingError(f"The label map cannot be read: {error}") from error
+    if not len(label_map):
+        raise TrainingError("The label map is empty, so there is nothing to learn.")
+    train_paths = _paths(records / "train")
+    if not train_paths:
+        raise TrainingError(f"{records}: there are no train records. Give the folder that has them.")
+    val_paths = _paths(records / "val")
+    side = round(CROP_RESERVE * input_size)
+    try:
+        train = cache_split(train_paths, label_map, side, cache / "train.npy")
+        val = (
+            cache_split(val_paths, label_map, input_size, cache / "val.npy") if val_paths else None
+        )
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    _refuse_untrainable(train)
+    return RunData(label_map, train, val, train_paths, val_paths)
+
+
+def _paths(prefix: Path) -> list[Path]:
+    try:
+        return record_paths(prefix)
+    except FileNotFoundError:
+        return []
+
+
+def _refuse_untrainable(train: CachedSplit) -> None:
+    if not train.num_images:
+        raise TrainingError("There is no image to learn from. Give at least one with a box.")
+    if not train.kinds[..., BOX].any():
+        raise TrainingError(
+            "No training image has a box to learn (difficult ones do not count). Draw some first."
+        )
+
+
+def remarks(data: RunData) -> list[str]:
+    """What one should know before a long training, in sentences."""
+    found = []
+    learnt = data.train.kinds[..., BOX] > 0
+    counts = np.bincount(data.train.classes[learnt], minlength=len(data.label_map))
+    without = [name for name, count in zip(data.label_map.names, counts, strict=True) if not count]
+    if without:
+        found.append(f"No training box has the label {', '.join(without)}: it cannot be learnt.")
+    if data.val is None or not data.val.num_images:
+        found.append("There are no validation images, so there will be no score: the last is kept.")
+    elif data.val.kinds[..., BOX].sum() < 50:
+        boxes = int(data.val.kinds[..., BOX].sum())
+        found.append(f"The score rests on {boxes} validation boxes only; take it with care.")
+    return found
+
+
+def ground_truth(split: CachedSplit, label_map: LabelMap) -> list[LabelledImage]:
+    """A cached split's boxes in pixels; ignored ones are marked difficult."""
+    images = []
+    for row, name in enumerate(split.names):
+        width, height = (int(value) for value in split.sizes[row])
+        scale = np.array([width, height, width, height], np.float32)
+        boxes = []
+        for column in range(split.max_boxes):
+            is_box, is_ignored = split.kinds[row, column]
+            if is_box or is_ignored:
+                corners = (split.boxes_rel_xyxy[row, column] * scale).tolist()
+                label = label_map.items[int(split.classes[row, column])].name
+                boxes.append(Box(label, *corners, difficult=bool(is_ignored)))
+        images.append(LabelledImage(name, width, height, tuple(boxes)))
+    return images
