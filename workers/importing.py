@@ -64,6 +64,7 @@ class Importer:
         self.num_problems = 0
         self.counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self.written_at = 0.0
+        self.seen: set[int] = set()
         self.boxes = BoxTaker(self.project, image_import.created_by)
 
     def run(self) -> None:
@@ -121,7 +122,8 @@ class Importer:
                 split=photo.split or self.row.split,
             )
             # Taken by an earlier attempt at this import that was killed: as good as new.
-            mine = new or image.image_import_id == self.row.pk
+            mine = new or (image.image_import_id == self.row.pk and image.pk not in self.seen)
+            self.seen.add(image.pk)
             report = (
                 self.boxes.take(source, photo, image, prepared.orientation)
                 if photo.annotation

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from webapp.datasets.models import ImageImport
+from webapp.datasets.uploads import cancel_abandoned_drafts
 from webapp.inference.models import DetectionRequest
 from webapp.leases import LeasedRow, Status
 from webapp.training.models import TrainingRun
@@ -18,6 +19,7 @@ from workers.wake import send
 
 logger = logging.getLogger(__name__)
 SWEEP_EVERY = 1.0
+TIDY_EVERY = 600.0
 SEND_AGAIN_AFTER = timedelta(seconds=30)
 WORK: list[tuple[type[LeasedRow], Any]] = [
     (ImageImport, tasks.import_images),
@@ -77,10 +79,14 @@ def _resend(model: type[LeasedRow], task: Any) -> int:
 
 
 def sweep_for_ever() -> None:
+    tidied_at = float("-inf")
     while True:
         close_old_connections()
         try:
             sweep()
+            if time.monotonic() - tidied_at > TIDY_EVERY:
+                cancel_abandoned_drafts()
+                tidied_at = time.monotonic()
         except Exception:
             # The sweeper must outlive a database that is away for a while.
             logger.exception("The sweep failed; trying again.")

@@ -114,6 +114,12 @@ def test_the_same_photo_is_stored_once_and_said(owner: Any, project: Any) -> Non
     assert project.images.get().box_count == 2, third
 
 
+def test_the_same_photo_twice_in_one_upload_is_said(owner: Any, project: Any) -> None:
+    data, _ = draw_shapes(12)
+    done = run(upload(project, owner, ("a.jpg", data), ("copy of a.jpg", data)))
+    assert (done.num_taken, done.num_known) == (1, 1)
+
+
 def test_annotations_alone_find_the_photo_that_is_here(owner: Any, project: Any) -> None:
     data, boxes = draw_shapes(11)
     run(upload(project, owner, ("street/11.jpg", data)))

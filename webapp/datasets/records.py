@@ -1,10 +1,15 @@
 """TFRecords of a frozen revision: what training reads, and what people take elsewhere."""
 
 import hashlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.files.storage import default_storage
+
+from zipstream import ZipStream
 
 from detection.formats.tfrecord import RecordWriter, encode_example
 from detection.images import upright_jpeg_bytes
@@ -38,6 +43,15 @@ def write_records(revision: DatasetRevision, folder: Path) -> LabelMap:
                     encode_example(_labelled(entry, names), data, image_format, label_map)
                 )
     return label_map
+
+
+def stream_records(revision: DatasetRevision) -> Iterator[bytes]:
+    """The revision's records and label map as pieces of a zip; on the disk only while it is sent."""
+    settings.WORK_DIR.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.WORK_DIR, prefix="records-") as work:
+        folder = Path(work) / "records"
+        write_records(revision, folder)
+        yield from ZipStream.from_path(folder, arcname=f"{revision}")
 
 
 def manifest_label_map(manifest: dict[str, Any]) -> LabelMap:
