@@ -89,8 +89,12 @@ class LeasedRow(models.Model):
         return bool(self.held().update(lease_until=timezone.now() + LEASE))
 
     def write(self, **fields: Any) -> None:
-        """Write progress with the lease as the condition; raise LeaseLost where it is gone."""
-        if not self.held().update(**fields):
+        """Write progress with the lease as the condition; raise LeaseLost where it is gone.
+
+        Without fields it is the fence alone, for rows of other tables written beside it.
+        """
+        # An UPDATE of nothing touches no row: then the token is set to what it is.
+        if not self.held().update(**(fields or {"lease_token": self.lease_token})):
             raise LeaseLost
         for name, value in fields.items():
             setattr(self, name, value)
