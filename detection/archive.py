@@ -20,7 +20,9 @@ from detection.names import is_clutter, match_key, suffix_of, visible
 from detection.types import Problem
 from detection.zip_directory import ZipDirectoryError, ZipEntry
 
-_ARCHIVE_SUFFIXES = frozenset(".zip .tar .gz .tgz .bz2 .xz .7z .rar .zst .jar".split())
+_ARCHIVE_SUFFIXES = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"}
+)
 _OTHER_ARCHIVES = (
     (b"Rar!", "a RAR archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
@@ -30,7 +32,8 @@ _OTHER_ARCHIVES = (
 )
 _STORED, _DEFLATED = 0, 8
 _METHOD_NAMES = {
-    9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 98: "PPMd", 99: "AES",
+    9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack",
+    98: "PPMd", 99: "AES",
 }  # fmt: skip
 _DRIVE = re.compile(r"[A-Za-z]:")
 _READ_SIZE = 64 * 1024
@@ -168,7 +171,7 @@ class SafeArchive:
         if refusal is not None:
             return refusal
         if suffix_of(name) in _ARCHIVE_SUFFIXES:
-            return "It is an archive inside the archive, which is not unpacked. Upload it by itself."
+            return "An archive inside the archive is not unpacked. Upload it by itself, as a zip."
         if entry.size > self.limits.max_entry_bytes:
             limit = _megabytes(self.limits.max_entry_bytes)
             return f"It unpacks to {_megabytes(entry.size)}; the limit for one file is {limit}."
@@ -177,8 +180,8 @@ class SafeArchive:
     def _note_case(self, name: str, folded: dict[str, str]) -> None:
         other = folded.setdefault(match_key(name).casefold(), name)
         if other != name:
-            words = f"Its name differs from {visible(other)} only in case or in how its letters are "
-            words += "encoded. Both were taken, as two files."
+            words = f"Its name differs from {visible(other)} only in case or in how its letters "
+            words += "are encoded. Both were taken, as two files."
             self.problems.append(Problem(visible(name), words, "note"))
 
     def _open(self, entry: ZipEntry) -> BinaryIO:
@@ -186,8 +189,7 @@ class SafeArchive:
             offset = zip_directory.data_offset(self._file, entry)
         except ZipDirectoryError as error:
             raise ArchiveError(str(error)) from None
-        return io.BufferedReader(_EntryStream(self, entry, offset), _READ_SIZE)  # type: ignore[return-value]
-
+        return io.BufferedReader(_EntryStream(self, entry, offset), _READ_SIZE)
 
     def _count(self, entry: ZipEntry, produced: int) -> None:
         """Count unpacked bytes, those of a second reading not again. Raises ArchiveError."""
@@ -219,7 +221,7 @@ def _words_against_name(name: str) -> str | None:
     if ".." in parts:
         return "Its path climbs out of the archive. Left out."
     if len(name) > _MAX_NAME or len(parts) > _MAX_DEPTH:
-        return f"Its path is longer than {_MAX_NAME:,} characters or {_MAX_DEPTH} folders. Left out."
+        return f"Its path has over {_MAX_NAME:,} characters or {_MAX_DEPTH} folders. Left out."
     if "" in name.split("/") or "." in name.split("/"):
         return "Its path has an empty folder name. Left out."
     return None
@@ -305,9 +307,8 @@ class _EntryStream(io.RawIOBase):
             said = f"{entry.size:,} bytes"
             raise ArchiveError(f"It unpacks to more than the {said} that the archive says.")
         consumed = entry.packed_size - self._packed_left
-        if (
-            self._produced > limits.ratio_grace_bytes
-            and self._produced > limits.max_ratio * max(1, consumed)
+        if self._produced > limits.ratio_grace_bytes and self._produced > limits.max_ratio * max(
+            1, consumed
         ):
             raise ArchiveError(
                 f"It unpacks to over {limits.max_ratio:g} times its size, which no picture does."

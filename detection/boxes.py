@@ -34,14 +34,16 @@ def clip_boxes(boxes_xyxy: ArrayLike, width: float, height: float) -> FloatArray
     """Boxes cut to ``0..width`` and ``0..height``; ``[N, 4]``. One outside gets zero area."""
     limits = np.array([width, height, width, height], dtype=np.float64)
     boxes = as_boxes(boxes_xyxy)
-    return np.clip(boxes, 0.0, limits.astype(boxes.dtype))
+    clipped: FloatArray = np.clip(boxes, 0.0, limits.astype(boxes.dtype))
+    return clipped
 
 
 def box_areas(boxes_xyxy: ArrayLike) -> FloatArray:
     """Areas in square pixels, ``[N]``; zero for an inverted box."""
     boxes = as_boxes(boxes_xyxy)
     sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None)
-    return sides[:, 0] * sides[:, 1]
+    areas: FloatArray = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def iou_matrix(boxes_xyxy: ArrayLike, others_xyxy: ArrayLike) -> FloatArray:
@@ -176,7 +178,10 @@ def _clean_box(box: Box, width: float, height: float, number: int) -> tuple[Box 
     words += _clip(values, width, height, name)
     if min(values["xmax"] - values["xmin"], values["ymax"] - values["ymin"]) < MIN_SIDE:
         return None, f"{name} has no area: {_span(values)}. Left out."
-    return (replace(box, **values) if words else box), " ".join(words)
+    if not words:
+        return box, ""
+    xmin, ymin, xmax, ymax = values.values()
+    return replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax), " ".join(words)
 
 
 def _clip(values: dict[str, float], width: float, height: float, name: str) -> list[str]:

@@ -166,9 +166,9 @@ def upright_jpeg_bytes(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[bytes
     facts, image = open_with_facts(data, max_pixels)
     if header is not None and header.is_plain_upright:
         return data, "jpeg"
-    if facts.format == "png" and facts.orientation == 1 and facts.num_frames == 1:
-        if image_headers.png_is_rgb8(data):
-            return data, "png"
+    is_still_png = facts.format == "png" and facts.num_frames == 1
+    if is_still_png and facts.orientation == 1 and image_headers.png_is_rgb8(data):
+        return data, "png"
     return encode_jpeg(image), "jpeg"
 
 

@@ -2,8 +2,8 @@
 
 Grammar: https://protobuf.dev/reference/protobuf/textformat-spec/ for the message
 ``StringIntLabelMap`` of the TensorFlow Object Detection API, with what its own reader takes:
-``#`` comments, ``,`` and ``;`` between fields, ``{}`` and ``<>``, list syntax, hexadecimal and octal
-integers, joined strings, C escapes, and the last value where a field comes twice.
+``#`` comments, ``,`` and ``;`` between fields, ``{}`` and ``<>``, list syntax, hexadecimal and
+octal integers, joined strings, C escapes, and the last value where a field comes twice.
 """
 
 from __future__ import annotations

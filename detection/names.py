@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .dib .tif .tiff .gif .avif .avifs".split()
-)
+IMAGE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff",
+    ".gif", ".avif", ".avifs",
+})  # fmt: skip
 _UNSAFE_IN_PATHS = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\/]')
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
@@ -19,7 +20,9 @@ _MAX_PART_BYTES = 180
 # What operating systems leave in folders and archives; passed over without a word.
 _CLUTTER_FOLDERS = frozenset({"__macosx", ".git", ".svn", "$recycle.bin", ".ipynb_checkpoints"})
 _CLUTTER_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDI_CONTROLS = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 def base_name(name: str) -> str:

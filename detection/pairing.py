@@ -21,10 +21,10 @@ from detection.types import Problem
 
 # Folders that stand side by side in the layouts of labelImg, CVAT, Pascal VOC and others:
 # Annotations/cat.xml belongs to JPEGImages/cat.jpg.
-_LAYOUT_FOLDERS = frozenset(
-    "annotation annotations annots label labels xml xmls "
-    "image images img imgs jpegimages photo photos picture pictures".split()
-)
+_LAYOUT_FOLDERS = frozenset({
+    "annotation", "annotations", "annots", "label", "labels", "xml", "xmls",
+    "image", "images", "img", "imgs", "jpegimages", "photo", "photos", "picture", "pictures",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

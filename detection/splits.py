@@ -162,12 +162,12 @@ def assign_splits(
     """
     shares = _shares(fractions)
     kept = kept or {}
-    for key, split in kept.items():
-        if split not in SPLITS:
-            raise SplitError(f"{split!r} is not a split ({', '.join(SPLITS)}).")
+    unknown = set(kept.values()) - set(SPLITS)
+    if unknown:
+        raise SplitError(f"{sorted(unknown)[0]!r} is not a split ({', '.join(SPLITS)}).")
     units = _units(keys, groups or {})
-    decided = {unit: split for unit, members in units.items()
-               if (split := _decided(members, kept))}  # fmt: skip
+    by_unit = {unit: _decided(members, kept) for unit, members in units.items()}
+    decided = {unit: split for unit, split in by_unit.items() if split}
     free = {unit: members for unit, members in units.items() if unit not in decided}
     order = {unit: _hash(seed, unit) for unit in free}
     strata = _strata(free, labels or {}, order)
@@ -212,7 +212,8 @@ def _decided(members: list[Key], kept: Mapping[Key, str]) -> str | None:
 
 
 def _hash(seed: int, unit: Unit) -> bytes:
-    return hashlib.sha256(f"{seed}\0{unit[0]}\0{unit[1]}".encode("utf-8", "surrogateescape")).digest()
+    text = f"{seed}\0{unit[0]}\0{unit[1]}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
 def _strata(

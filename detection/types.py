@@ -18,7 +18,7 @@ class Box:
     """One ground-truth box, in absolute pixels of the upright image.
 
     ``crowd`` marks a box around many objects at once: it is ignored by evaluation and not trained.
-    ``pose`` is Pascal VOC's word for the side an object is seen from, kept for formats that have it.
+    ``pose`` is Pascal VOC's word for the side that an object is seen from.
     """
 
     label: str

@@ -107,12 +107,10 @@ def read_directory(file: BinaryIO) -> ZipDirectory:
     _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, at)
     end_of_table = total - tail_size + at
     if 0xFFFF in (count,) or 0xFFFFFFFF in (size, offset):
-        count, size, offset, end_of_table = _read_wide_end(
-            file, end_of_table, count, size, offset
-        )
+        count, size, offset, end_of_table = _read_wide_end(file, end_of_table, count, size, offset)
     start = end_of_table - size
     if start < 0 or start < offset:
-        raise ZipDirectoryError("Its table of contents lies outside it. It is damaged or cut short.")
+        raise ZipDirectoryError("Its table of contents lies outside it: damaged or cut short.")
     return ZipDirectory(count, start, size, start - offset)
 
 
@@ -122,8 +120,8 @@ def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
     head = file.read(_LOCAL.size)
     if len(head) < _LOCAL.size or head[:4] != b"PK\x03\x04":
         raise ZipDirectoryError("It is not where the table of contents says.")
-    *_, name_size, extra_size = _LOCAL.unpack(head)
-    return entry.header_offset + _LOCAL.size + name_size + extra_size
+    name_size, extra_size = struct.unpack_from("<HH", head, _LOCAL.size - 4)
+    return entry.header_offset + _LOCAL.size + int(name_size) + int(extra_size)
 
 
 def _read_wide_end(

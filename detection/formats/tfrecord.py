@@ -23,10 +23,8 @@ import google_crc32c
 from detection.formats.example_wire import (
     Example,
     ExampleError,
-    bytes_feature,
+    FeatureKey,
     encode_features,
-    floats_feature,
-    ints_feature,
     parse_example,
 )
 from detection.label_map import LabelMap
@@ -51,6 +49,19 @@ MAX_RECORD_BYTES = 512 * 1024 * 1024
 _DECIMALS = 3
 _MASK_DELTA = 0xA282EAD8
 
+_HEIGHT, _WIDTH = FeatureKey("image/height"), FeatureKey("image/width")
+_FILENAME, _SOURCE_ID = FeatureKey("image/filename"), FeatureKey("image/source_id")
+_SHA256 = FeatureKey("image/key/sha256")
+_ENCODED, _FORMAT = FeatureKey("image/encoded"), FeatureKey("image/format")
+_XMIN, _XMAX, _YMIN, _YMAX = (
+    FeatureKey(f"image/object/bbox/{side}") for side in ("xmin", "xmax", "ymin", "ymax")
+)
+_CLASS_TEXT = FeatureKey("image/object/class/text")
+_CLASS_LABEL = FeatureKey("image/object/class/label")
+_DIFFICULT, _TRUNCATED, _IS_CROWD, _VIEW = (
+    FeatureKey(f"image/object/{name}") for name in ("difficult", "truncated", "is_crowd", "view")
+)
+
 
 class RecordError(ValueError):
     """A record file that cannot be read; the message names file and record."""
@@ -71,32 +82,31 @@ def encode_example(
         KeyError: a box's label is not in the label map.
     """
     boxes, width, height = image.boxes, image.width, image.height
-    name = image.name.encode("utf-8", "surrogateescape")
-    digest = hashlib.sha256(image_bytes).hexdigest().encode("ascii")
+    name = [image.name.encode("utf-8", "surrogateescape")]
+    digest = [hashlib.sha256(image_bytes).hexdigest().encode("ascii")]
     by_name = label_map.by_name
-    features = [
-        ints_feature("image/height", (height,)),
-        ints_feature("image/width", (width,)),
-        bytes_feature("image/filename", (name,)),
-        bytes_feature("image/source_id", (name,)),
-        bytes_feature("image/key/sha256", (digest,)),
-        bytes_feature("image/encoded", (image_bytes,)),
-        bytes_feature("image/format", (image_format.encode("ascii"),)),
-        floats_feature("image/object/bbox/xmin", [box.xmin / width for box in boxes]),
-        floats_feature("image/object/bbox/xmax", [box.xmax / width for box in boxes]),
-        floats_feature("image/object/bbox/ymin", [box.ymin / height for box in boxes]),
-        floats_feature("image/object/bbox/ymax", [box.ymax / height for box in boxes]),
-        bytes_feature("image/object/class/text", [box.label.encode("utf-8") for box in boxes]),
-        ints_feature("image/object/class/label", [by_name[box.label].id for box in boxes]),
-        ints_feature("image/object/difficult", [int(box.difficult) for box in boxes]),
-        ints_feature("image/object/truncated", [int(box.truncated) for box in boxes]),
-        bytes_feature("image/object/view", [box.pose.encode("utf-8") for box in boxes]),
+    labels = [by_name[box.label] for box in boxes]
+    parts = [
+        _HEIGHT.ints([height]),
+        _WIDTH.ints([width]),
+        _FILENAME.bytes_list(name),
+        _SOURCE_ID.bytes_list(name),
+        _SHA256.bytes_list(digest),
+        _FORMAT.bytes_list([image_format.encode("ascii")]),
+        *_ENCODED.one_bytes(image_bytes),
+        _XMIN.floats([box.xmin / width for box in boxes]),
+        _XMAX.floats([box.xmax / width for box in boxes]),
+        _YMIN.floats([box.ymin / height for box in boxes]),
+        _YMAX.floats([box.ymax / height for box in boxes]),
+        _CLASS_TEXT.bytes_list([label.name.encode("utf-8") for label in labels]),
+        _CLASS_LABEL.ints([label.id for label in labels]),
+        _DIFFICULT.ints([box.difficult for box in boxes]),
+        _TRUNCATED.ints([box.truncated for box in boxes]),
+        _VIEW.bytes_list([box.pose.encode("utf-8") for box in boxes]),
     ]
-    if any(box.crowd for box in boxes):
-        features.append(
-            ints_feature("image/object/is_crowd", [int(box.crowd) for box in boxes])
-        )
-    return encode_features(features)
+    if any([box.crowd for box in boxes]):
+        parts.append(_IS_CROWD.ints([box.crowd for box in boxes]))
+    return encode_features(parts)
 
 
 def decode_example(
@@ -113,29 +123,34 @@ def decode_example(
     width, height = example.one_int("image/width"), example.one_int("image/height")
     name = example.one_bytes("image/filename").decode("utf-8", "surrogateescape")
     count = len(example.floats("image/object/bbox/xmin"))
-    sides = [
-        [round(value * extent, _DECIMALS) for value in example.floats(f"image/object/bbox/{side}")]
-        for side, extent in (
-            ("xmin", width), ("ymin", height), ("xmax", width), ("ymax", height)
-        )
-    ]  # fmt: skip
+    columns = _box_columns(example, width, height, count)
     labels = _labels(example, label_map, count)
-    flags = [
-        example.ints(f"image/object/{key}") or [0] * count
-        for key in ("difficult", "truncated", "is_crowd")
-    ]
     views = example.bytes_list("image/object/view") or [b"Unspecified"] * count
-    columns = [labels, *sides, *flags, views]
-    if any(len(column) != count for column in columns):
-        lengths = ", ".join(str(len(column)) for column in columns)
-        raise ExampleError(f"{visible(name)}: its lists of boxes differ in length ({lengths}).")
+    lengths = [len(labels), *map(len, columns), len(views)]
+    if set(lengths) != {count}:
+        shown = ", ".join(map(str, lengths))
+        raise ExampleError(f"{visible(name)}: its lists of boxes differ in length ({shown}).")
     boxes = tuple(
-        Box(label, *corners, bool(difficult), bool(truncated), bool(crowd), view.decode("utf-8"))
-        for label, *corners, difficult, truncated, crowd, view in zip(*columns, strict=True)
+        Box(label, xmin, ymin, xmax, ymax, bool(difficult), bool(truncated), bool(crowd), pose)
+        for label, xmin, ymin, xmax, ymax, difficult, truncated, crowd, pose in zip(
+            labels, *columns, [view.decode("utf-8") for view in views], strict=True
+        )
     )
     image_format = example.bytes_list("image/format") or [b""]
     picture = example.one_bytes("image/encoded")
     return LabelledImage(name, width, height, boxes), picture, image_format[0].decode("ascii")
+
+
+def _box_columns(example: Example, width: int, height: int, count: int) -> list[list[float]]:
+    """Four lists of pixels (xmin, ymin, xmax, ymax) and three of flags, as long as they are."""
+    sides = [("xmin", width), ("ymin", height), ("xmax", width), ("ymax", height)]
+    columns: list[list[float]] = [
+        [round(value * extent, _DECIMALS) for value in example.floats(f"image/object/bbox/{side}")]
+        for side, extent in sides
+    ]
+    for key in ("difficult", "truncated", "is_crowd"):
+        columns.append([*(example.ints(f"image/object/{key}") or [0] * count)])
+    return columns
 
 
 def _labels(example: Example, label_map: LabelMap | None, count: int) -> list[str]:
@@ -174,7 +189,7 @@ class RecordWriter:
         self.paths[0].parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             for path in self.paths:
-                file = _part(path).open("wb", buffering=256 * 1024)
+                file = _part(path).open("wb", buffering=32 * 1024)
                 self._files.append(stack.enter_context(file))
             self._stack = stack.pop_all()
         return self

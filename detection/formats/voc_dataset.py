@@ -124,8 +124,8 @@ def _split_files(folder: VocFolder) -> dict[str, Path]:
     parents = [folder.root, *(path for path in sorted(folder.root.iterdir()) if path.is_dir())]
     for inner in _SPLIT_FOLDERS:
         for parent in parents:
-            found = {split: parent / inner / f"{split}.txt" for split in SPLITS}
-            found = {split: path for split, path in found.items() if path.is_file()}
+            paths = {str(split): parent / inner / f"{split}.txt" for split in SPLITS}
+            found = {split: path for split, path in paths.items() if path.is_file()}
             if found:
                 return found
     return {}

@@ -1,4 +1,4 @@
-"""One Pascal VOC annotation file: an XML beside an image, as labelImg, CVAT, VoTT and Roboflow write it.
+"""One Pascal VOC annotation file: an XML beside an image, as labelImg, CVAT and VoTT write it.
 
 Coordinates are taken as they stand, as the TensorFlow Object Detection API takes them: pixels,
 not shifted by one. A file is hostile until checked: entities and document types with declarations
@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from lxml import etree
 
 from detection.boxes import clean_boxes, turn_boxes
+from detection.formats.numbers import NumberRefused, parse_number
 from detection.label_map import LabelNameError, clean_label_name
 from detection.names import base_name, folder_name, visible
 from detection.types import Box, LabelledImage, Problem
-from detection.formats.numbers import NumberRefused, parse_number
 
 MAX_XML_BYTES = 32 * 1024 * 1024
 MAX_BOXES = 10_000
@@ -128,7 +128,7 @@ def write_voc(image: LabelledImage, depth: int = 3) -> bytes:
         for side, coordinate in zip(_SIDES, box.xyxy, strict=True):
             _add(bounds, side, _number_text(coordinate))
     etree.indent(root, "\t")
-    return etree.tostring(root, encoding="utf-8", xml_declaration=False) + b"\n"
+    return bytes(etree.tostring(root, encoding="utf-8", xml_declaration=False)) + b"\n"
 
 
 def _parse_xml(xml_bytes: bytes, file: str) -> etree._Element:
@@ -161,7 +161,7 @@ def _parse_xml(xml_bytes: bytes, file: str) -> etree._Element:
 
 
 def _refuse_declarations(xml_bytes: bytes, file: str) -> None:
-    """Refuse entities before the parser sees them; text in UTF-16 is looked at without its zeros."""
+    """Refuse entities before the parser sees them, in UTF-16 (looked at without zeros) too."""
     start = xml_bytes[: 64 * 1024].replace(b"\0", b"")
     at = start.find(b"<!ENTITY")
     if at >= 0:
@@ -188,10 +188,13 @@ def _parse_object(element: etree._Element, number: int) -> Box:
         words = f"a <{kind}> and no <bndbox>" if kind else "no <bndbox>"
         raise _ObjectRefused(f"Box {number} ({visible(label, 60)}) has {words}.",
                              element.sourceline)  # fmt: skip
-    corners = [_coordinate(bounds, side, label, number) for side in _SIDES]
+    xmin, ymin, xmax, ymax = (_coordinate(bounds, side, label, number) for side in _SIDES)
     return Box(
         label,
-        *corners,
+        xmin,
+        ymin,
+        xmax,
+        ymax,
         difficult=_flag(element, "difficult"),
         truncated=_flag(element, "truncated"),
         pose=_pose(element),
