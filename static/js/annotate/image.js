@@ -58,7 +58,6 @@ export class Picture {
       const element = await this.load(document.preview_url);
       if (this.document !== document) return;
       this.#put(element);
-      performance.mark("boxloop:pixels");
     } catch {
       if (this.document !== document) return;
       this.element?.remove();

@@ -102,7 +102,7 @@ export class Keys {
 
   #arrow(event, key) {
     const direction = ARROWS[key];
-    if (!direction || event.ctrlKey || event.metaKey || event.target.closest?.("[data-arrows]")) return false;
+    if (!direction || event.ctrlKey || event.metaKey || event.target.closest?.("input")) return false;
     const step = direction.map((value) => value * (event.shiftKey ? 10 : 1));
     return actions[event.altKey ? "grow" : "nudge"](this.editor, step) !== false;
   }

@@ -84,7 +84,7 @@ export class LabelPanel {
     if (label) actions.label(this.editor, Number(label));
     if (hide) this.store.toggleLabelHidden(Number(hide));
     // Only the keyboard keeps the focus here; after a click keys go to the picture again.
-    if (event.detail) this.editor.stage.focus({ preventScroll: true });
+    if (event.detail) this.editor.focusStage();
   }
 
   #count(changes) {
@@ -116,7 +116,7 @@ export class LabelPanel {
     this.filter.value = "";
     this.searching = false;
     this.refresh();
-    this.editor.stage.focus({ preventScroll: true });
+    this.editor.focusStage();
   }
 
   // ---- A new label
@@ -136,7 +136,7 @@ export class LabelPanel {
       this.#typing();
       this.store.setLabels([...this.store.labels, label]);
       actions.label(this.editor, label.id);
-      this.editor.stage.focus({ preventScroll: true });
+      this.editor.focusStage();
     } catch (error) {
       this.error.textContent = error.status ? error.message : `“${name}” could not be added: the server does not answer. Try again.`;
       this.error.hidden = false;

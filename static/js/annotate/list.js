@@ -148,7 +148,10 @@ export class BoxList {
   #clicked(event) {
     const item = event.target.closest("li");
     if (!item) return;
-    const { flag, act } = event.target.closest("button")?.dataset ?? {};
+    const button = event.target.closest("button");
+    // After a click Space means the image again, not the row.
+    if (button && event.detail) this.editor.focusStage();
+    const { flag, act } = button?.dataset ?? {};
     if (flag) return actions[flag](this.editor);
     if (act) return actions.remove(this.editor);
     if (!event.target.closest(".name")) return;

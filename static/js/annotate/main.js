@@ -76,7 +76,7 @@ export class Editor {
     });
     history.replaceState({ image: this.config.image_id }, "");
     await this.show(this.config.image_id, { push: false });
-    if (this.store.usable.length) this.stage.focus({ preventScroll: true });
+    if (this.store.usable.length) this.focusStage();
   }
 
   // ---- Images
@@ -291,6 +291,13 @@ export class Editor {
     Object.assign(again, { type: "button", className: "btn sm", textContent: "Try again" });
     again.addEventListener("click", retry);
     note.replaceChildren(words, again);
+  }
+
+  /** The keys' place, without the ring that shows where Tab has led. */
+  focusStage() {
+    this.stage.classList.add("quiet");
+    this.stage.focus({ preventScroll: true });
+    this.stage.addEventListener("blur", () => this.stage.classList.remove("quiet"), { once: true });
   }
 
   /** To a screen reader, politely. @param {string} words */

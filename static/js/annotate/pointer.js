@@ -30,6 +30,8 @@ export class Pointer {
     this.anchor = null;
     /** The next click starts a box whatever lies under it. */
     this.armed = false;
+    /** Whether the last box was drawn by two clicks: then the next click starts another. */
+    this.clicking = false;
     this.space = false;
     this.penSeen = false;
     this.at = null;
@@ -53,7 +55,7 @@ export class Pointer {
 
   #down(event) {
     if (event.target.closest("#zoom, #stage-note") || !this.store.document) return;
-    if (document.activeElement !== this.stage) this.stage.focus({ preventScroll: true });
+    if (document.activeElement !== this.stage) this.editor.focusStage();
     const at = this.#locate(event);
     if (event.pointerType === "pen") this.penSeen = true;
     if (event.pointerType === "touch") {
@@ -92,7 +94,6 @@ export class Pointer {
   }
 
   #move(event) {
-    performance.mark("boxloop:move");
     const at = this.#locate(event);
     this.at = at;
     if (this.touches.has(event.pointerId)) {
@@ -108,7 +109,6 @@ export class Pointer {
       this.editor.crosshair.move(at, this.store.draft);
       if (!gesture) this.#hover(at);
     }
-    performance.measure("boxloop:move", "boxloop:move");
   }
 
   #drag(gesture, at) {
@@ -169,6 +169,7 @@ export class Pointer {
     store.setDraft(null);
     if (gesture.kind === "pan") this.spaceUsed = true;
     if (!draft) return;
+    this.clicking = Boolean(gesture.second);
     if (draft.drawn) this.#keepDrawn(draft.drawn);
     else if (draft.marquee) this.#selectIn(draft.marquee);
     else {
@@ -201,7 +202,9 @@ export class Pointer {
       else store.select([hit.id]);
       return;
     }
-    if (store.selection.size && !this.armed) return store.select([]);
+    const starts = this.armed || this.clicking || !store.selection.size;
+    store.select([]);
+    if (!starts) return;
     if (store.tool !== "draw" || gesture.touch || event.ctrlKey || event.metaKey) return;
     this.anchor = { x: at.ix, y: at.iy };
     this.armed = false;

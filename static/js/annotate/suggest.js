@@ -17,9 +17,11 @@ export class SuggestionPanel {
     this.store = editor.store;
     this.threshold.value = Math.round(settings.threshold * 100);
     this.threshold.addEventListener("input", () => this.#slid());
+    this.threshold.addEventListener("pointerup", () => this.editor.focusStage());
     this.label.addEventListener("change", () => {
       this.store.suggestionLabel = this.label.value ? Number(this.label.value) : null;
       this.store.emit("shown");
+      this.editor.focusStage();
     });
     this.list.addEventListener("click", (event) => this.#clicked(event));
     this.store.on("document boxes selection shown labels", () => this.refresh());
@@ -84,7 +86,7 @@ export class SuggestionPanel {
       store.select([id]);
       this.editor.revealSelection();
     } else store.execute(setStatus(store.annotations, new Set([id]), act === "accept" ? "active" : "rejected"));
-    if (event.detail) this.editor.stage.focus({ preventScroll: true });
+    if (event.detail) this.editor.focusStage();
   }
 
   #slid() {
@@ -96,7 +98,7 @@ export class SuggestionPanel {
   #showThreshold() {
     const percent = `${Math.round(settings.threshold * 100)} %`;
     this.value.textContent = percent;
-    this.threshold.style.setProperty("--v", percent);
+    this.threshold.style.setProperty("--v", percent.replace(" ", ""));
     this.threshold.setAttribute("aria-valuetext", percent);
   }
 }

@@ -26,7 +26,7 @@ export class Toolbar {
     if (tool) this.store.setTool(tool);
     else actions[action](this.editor, event);
     // After a click Space means the image again, not the button.
-    if (event.detail && action !== "help") this.editor.stage.focus({ preventScroll: true });
+    if (event.detail && action !== "help") this.editor.focusStage();
   }
 
   /** Leaving the page waits a moment for the last edit instead of asking. */
