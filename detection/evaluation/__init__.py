@@ -1,0 +1,79 @@
+"""How good a detector is: COCO's scores, the threshold to use, and its worst errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from detection.evaluation.coco_scores import coco_scores
+from detection.evaluation.errors import worst_images
+from detection.evaluation.matching import countable_boxes, match_image
+from detection.evaluation.thresholds import best_score_threshold, confusion_matrix
+from detection.label_map import LabelMap
+from detection.types import Detection, LabelledImage
+
+__all__ = ["evaluate", "quick_scores", "worst_images"]
+
+
+def evaluate(
+    images: Sequence[LabelledImage],
+    detections: Sequence[Sequence[Detection]],
+    label_map: LabelMap,
+) -> dict[str, Any]:
+    """All that metrics.json says of ``detections``, one list per image, best first.
+
+    Difficult and crowd boxes are ignored. Scores are None where there is no ground truth. The
+    threshold, the confusion matrix and the worst errors are at IoU 0.5.
+
+    Raises:
+        ValueError: there are not as many lists as images.
+    """
+    if len(images) != len(detections):
+        raise ValueError(f"{len(images)} images have {len(detections)} lists of detections.")
+    scores = coco_scores(images, detections, label_map)
+    pairs = list(zip(images, detections, strict=True))
+    threshold = best_score_threshold([match_image(*pair, label_map) for pair in pairs])
+    at_threshold = [match_image(*pair, label_map, threshold) for pair in pairs]
+    counts = Counter(box.label for image in images for box in countable_boxes(image, label_map))
+    summary = scores.summary
+    return {
+        **{name: value for name, value in summary.items() if name.startswith("map_")},
+        "recall": summary["recall_100"],
+        "num_images": len(images),
+        "num_boxes": counts.total(),
+        "per_label": [
+            {
+                "id": item.id,
+                "label": item.name,
+                "ap": scores.labels[item.id].ap if item.id in scores.labels else None,
+                "ap_50": scores.labels[item.id].ap_50 if item.id in scores.labels else None,
+                "num_boxes": counts[item.name],
+            }
+            for item in label_map
+        ],
+        "score_threshold": threshold,
+        "precision_recall": {
+            label_map.by_id[class_id].name: label.precision_recall
+            for class_id, label in scores.labels.items()
+        },
+        "confusion": confusion_matrix(at_threshold, label_map),
+        "worst": worst_images(images, detections, label_map, threshold),
+    }
+
+
+def quick_scores(
+    images: Sequence[LabelledImage],
+    detections: Sequence[Sequence[Detection]],
+    label_map: LabelMap,
+) -> dict[str, Any]:
+    """The scores alone, to follow training: ``map_50_95``, ``map_50``, ``per_label`` (AP50)."""
+    scores = coco_scores(images, detections, label_map)
+    return {
+        "map_50_95": scores.summary["map_50_95"],
+        "map_50": scores.summary["map_50"],
+        "per_label": {
+            item.name: scores.labels[item.id].ap_50 if item.id in scores.labels else None
+            for item in label_map
+        },
+    }
