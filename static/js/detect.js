@@ -90,7 +90,7 @@ function showState() {
   at("reason").textContent = reason;
   const done = total - undone;
   const waited = Date.now() - opened;
-  const idle = !ended && done === 0 && waited > WAKING_MS;
+  const idle = !ended && undone > 0 && done === 0 && waited > WAKING_MS;
   const waking = at("waking");
   waking.hidden = !idle;
   if (idle) {
@@ -100,7 +100,7 @@ function showState() {
     waking.querySelector("span").textContent = words;
   }
   const working = at("working");
-  working.hidden = ended || total < 2;
+  working.hidden = total < 2 || !undone || (ended && status !== "finished");
   at("working-words").textContent = `${done} of ${total} done`;
   working.querySelector(".bar i").style.width = `${(100 * done) / Math.max(total, 1)}%`;
 }

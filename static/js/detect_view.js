@@ -105,8 +105,9 @@ export function showThreshold(view) {
 
 export function showLabels(view, counts, change) {
   const place = at("labels");
-  const found = new Set(view.photos.flatMap((photo) => photo.detections.map(([classId]) => classId)));
-  const labels = [...view.labels.values()].filter(({ class_id: id }) => view.labels.size <= FEW_LABELS || found.has(id));
+  // All labels of a small model; of many, those that are to be seen, or were switched off.
+  const all = view.state.own_labels && view.labels.size <= FEW_LABELS;
+  const labels = [...view.labels.values()].filter(({ class_id: id }) => all || counts.has(id) || view.hidden.has(id)).sort((a, b) => a.class_id - b.class_id);
   const key = labels.map(({ class_id: id }) => id).join();
   if (place.dataset.key !== key) {
     place.dataset.key = key;

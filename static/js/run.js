@@ -16,6 +16,8 @@ let total = 0;
 let failures = 0;
 let timer = 0;
 let ended = false;
+// " · Project · Boxloop": what stands after the run's name.
+const pageTitle = document.title.slice(document.title.indexOf(" · "));
 
 function take(state) {
   for (const row of state.epochs) {
@@ -35,9 +37,9 @@ function take(state) {
   }
   for (const [name, html] of Object.entries(state.parts)) replace(name, html);
   localClocks();
-  document.title = document.title.replace(/^[^·]*(?=·)/, `${state.title.split(" · ")[0]} `);
+  document.title = `${state.title}${pageTitle}`;
   const active = document.querySelector("[data-while-active]");
-  if (active) active.hidden = state.ended;
+  if (active) active.hidden = state.ended || state.stopping;
   const again = document.querySelector("[data-when-ended]");
   if (again) again.hidden = !state.ended;
 }

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+from django.db.models import Sum
 from django.urls import reverse
 
 from webapp.inference.detectors import detector_title
@@ -38,9 +39,10 @@ def request_state(request: DetectionRequest, after: int = 0) -> dict[str, Any]:
         "total": request.photos.count(),
         "ahead": ahead,
         "reason": request.reason,
-        "seconds": request.seconds,
+        "seconds": request.photos.aggregate(sum=Sum("seconds"))["sum"],
         "threshold": request.score_threshold,
         "detector": detector_title(request.model, request.base),
+        "own_labels": request.model is not None,
         "labels": [label.as_json() for label in _labels(request, found)],
         "photos": [_photo(request, photo, found[photo.pk]) for photo in photos],
     }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from detection.training.settings import automatic_epochs
 from webapp.leases import Status
 from webapp.training.models import TrainingRun
 
@@ -41,11 +42,6 @@ def machine_pace() -> Pace:
         "from the speed of the last run on this machine",
         measured=True,
     )
-
-
-def automatic_epochs(num_images: int) -> int:
-    """How many epochs "Automatic" comes to: the engine's own rule."""
-    return max(12, min(60, round(6000 / max(num_images, 1))))
 
 
 def forecast_facts(num_train: int, waits: float | None) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def run_state(
     return {
         "status": run.status,
         "ended": not run.is_active,
+        "stopping": run.cancel_requested,
         "title": _title(run),
         "epochs_total": run.epochs or run.epochs_asked,
         "epochs": epochs,

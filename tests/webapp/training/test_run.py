@@ -61,7 +61,8 @@ def test_worst_images_link_to_the_editor(client_of, viewer, project, running, ma
     image = make_image(project, "tom.jpg", boxes=[("cat", 5, 5, 20, 20)])
     box = {"label": "cat", "xmin": 5, "ymin": 5, "xmax": 20, "ymax": 20}
     running.worst = [
-        {"image": "tom.jpg", "image_id": image.pk, "kind": "missed", "label": "cat", "boxes": [box]},
+        {"image": "tom.jpg", "image_id": image.pk, "kind": "missed", "label": "cat",
+         "boxes": [box]},
         {"image": "<gone>.jpg", "image_id": None, "kind": "false", "label": "dog", "score": 0.52,
          "boxes": [{**box, "score": 0.52}]},
     ]  # fmt: skip

@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from detection.training.settings import automatic_epochs
 from webapp.datasets.freezing import NotTrainable, training_findings
 from webapp.datasets.models import Image, Split
 from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project, Role
 from webapp.training.bases import offered_bases
-from webapp.training.forecast import automatic_epochs, forecast_facts, forecast_seconds
+from webapp.training.forecast import forecast_facts, forecast_seconds
 from webapp.training.forms import INPUT_SIZES, NOW, TrainForm
 from webapp.training.models import TrainingRun
 from webapp.training.queue import wait_of
