@@ -13,12 +13,15 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from detection import zip_directory
 from detection.names import is_clutter, match_key, suffix_of, visible
 from detection.types import Problem
 from detection.zip_directory import ZipDirectoryError, ZipEntry
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _ARCHIVE_SUFFIXES = frozenset(
     {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".jar"}
@@ -96,8 +99,8 @@ class SafeArchive:
         self.problems: list[Problem] = []
         self.bytes_read = 0
         self._read_of: dict[ZipEntry, int] = {}
-        self._owned = source.open("rb") if isinstance(source, Path) else None
-        self._file: BinaryIO = self._owned or source  # type: ignore[assignment]
+        self._is_owned = isinstance(source, Path)
+        self._file: BinaryIO = source.open("rb") if isinstance(source, Path) else source
         try:
             self.entries = tuple(self._list_entries())
         except ZipDirectoryError as error:
@@ -120,8 +123,8 @@ class SafeArchive:
 
     def close(self) -> None:
         """Close the file, where this opened it."""
-        if self._owned is not None:
-            self._owned.close()
+        if self._is_owned:
+            self._file.close()
 
     def _list_entries(self) -> list[ArchiveEntry]:
         self._refuse_other_archives()
@@ -254,7 +257,7 @@ class _EntryStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+    def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
         data = self._next(len(view))
         view[: len(data)] = data
@@ -306,7 +309,8 @@ class _EntryStream(io.RawIOBase):
         if self._produced > entry.size:
             said = f"{entry.size:,} bytes"
             raise ArchiveError(f"It unpacks to more than the {said} that the archive says.")
-        consumed = entry.packed_size - self._packed_left
+        waiting = len(self._inflate.unconsumed_tail) if self._inflate else 0
+        consumed = entry.packed_size - self._packed_left - waiting
         if self._produced > limits.ratio_grace_bytes and self._produced > limits.max_ratio * max(
             1, consumed
         ):

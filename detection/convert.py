@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from detection.formats import tfrecord_dataset, voc_dataset
@@ -93,5 +93,5 @@ def _refuse_used(target: Path) -> None:
         raise DatasetError(f"{target}: it is not empty. Name a new folder to write to.")
 
 
-def _words_for_unknown(name: str, verb: str, known: dict) -> str:  # type: ignore[type-arg]
+def _words_for_unknown(name: str, verb: str, known: Collection[str]) -> str:
     return f"{name!r} is not a format that can be {verb}; there is {', '.join(sorted(known))}."

@@ -56,9 +56,18 @@ def _words_for_text(head: bytes) -> str | None:
         return f"It is an HTML page, not a picture. {_TAKEN}"
     if start.startswith(b"<?xml"):
         return f"It is an XML file, not a picture. {_TAKEN}"
-    if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head) and b"\x7f" not in head:
-        return f"It is text, not a picture. {_TAKEN}"
-    return None
+    return f"It is text, not a picture. {_TAKEN}" if _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether ``head`` is UTF-8 without control characters; its last character may be cut."""
+    for cut in range(4):
+        try:
+            text = head[: len(head) - cut].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            continue
+        return all(character.isprintable() or character in "\t\n\r\f" for character in text)
+    return False
 
 
 def size_in_header(head: bytes) -> tuple[int, int] | None:

@@ -305,7 +305,7 @@ def _orientation(image: Image.Image, file: BinaryIO) -> int:
         return image_headers.png_orientation(file)
     try:
         value = image.getexif().get(0x0112, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF takes many shapes, and none of them matters
+    except Exception:  # Broken EXIF takes many shapes, and none of them matters.
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

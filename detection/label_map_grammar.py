@@ -9,7 +9,7 @@ octal integers, joined strings, C escapes, and the last value where a field come
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 _TOKEN = re.compile(
@@ -144,7 +144,7 @@ class _Reader:
                 self._string()
             self._end_of_field()
 
-    def _each(self, read_value) -> None:  # type: ignore[no-untyped-def]
+    def _each(self, read_value: Callable[[], object]) -> None:
         if not self._take_mark("["):
             read_value()
         elif not self._take_mark("]"):

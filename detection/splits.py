@@ -272,8 +272,9 @@ def _ensure_val_and_train(
     """Move one unit where val or train is wanted and has none; from the commonest label."""
     if len(chosen) + len(decided) < 2:
         return
-    for split, other in (("val", "train"), ("train", "val")):
-        if shares[split] <= 0 or split in decided.values() or split in chosen.values():  # type: ignore[index]
+    directions: tuple[tuple[Split, Split], ...] = (("val", "train"), ("train", "val"))
+    for split, other in directions:
+        if shares[split] <= 0 or split in decided.values() or split in chosen.values():
             continue
         movable = [unit for stratum in reversed(strata) for unit in stratum
                    if chosen[unit] == other]  # fmt: skip

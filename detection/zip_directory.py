@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
@@ -86,7 +86,7 @@ class ZipDirectory:
                 raise ZipDirectoryError("Its table of contents is damaged.")
             yield self._entry(fields, tail[:name_size], tail[name_size : name_size + extra_size])
 
-    def _entry(self, fields: tuple, raw_name: bytes, extra: bytes) -> ZipEntry:  # type: ignore[type-arg]
+    def _entry(self, fields: tuple[Any, ...], raw_name: bytes, extra: bytes) -> ZipEntry:
         _, made_by, _, flags, method, _, _, crc, packed, size, *_, external, offset = fields
         size, packed, offset = _wide_values(extra, size, packed, offset)
         return ZipEntry(

@@ -104,7 +104,7 @@ def encode_example(
         _TRUNCATED.ints([box.truncated for box in boxes]),
         _VIEW.bytes_list([box.pose.encode("utf-8") for box in boxes]),
     ]
-    if any([box.crowd for box in boxes]):
+    if any(box.crowd for box in boxes):
         parts.append(_IS_CROWD.ints([box.crowd for box in boxes]))
     return encode_features(parts)
 
