@@ -118,26 +118,23 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
 
 
 def labels_of(run: TrainingRun) -> dict[str, Any]:
-    """AP50 of each label at the newest evaluated epoch, in the order of class ids."""
+    """AP50-95 of each label at the newest evaluated epoch, in the order of class ids.
+
+    A label without a box among the validation images has None.
+    """
     newest = run.epoch_metrics.exclude(map_50=None).order_by("-epoch").first()
-    ids = {item["name"]: item["id"] for item in run.revision.counts.get("labels", [])}
+    if newest is None:
+        return {"epoch": None, "rows": []}
     shown = {label.class_id: str(label) for label in run.project.labels.all()}
-    rows = []
-    for name, value in (newest.per_label if newest else {}).items():
-        class_id = ids.get(name, len(rows) + 1)
-        ap_50 = value.get("ap_50") if isinstance(value, dict) else value
-        rows.append(
-            {
-                "id": class_id,
-                "shown": shown.get(class_id, name),
-                "palette": palette_index(class_id),
-                "ap_50": ap_50,
-            }
-        )
-    return {
-        "epoch": newest.epoch if newest else None,
-        "rows": sorted(rows, key=lambda row: row["id"]),
-    }
+    rows = [
+        {
+            "shown": shown.get(item["id"], item["name"]),
+            "palette": palette_index(item["id"]),
+            "ap": newest.per_label.get(item["name"]),
+        }
+        for item in run.revision.counts.get("labels", [])
+    ]
+    return {"epoch": newest.epoch, "rows": rows}
 
 
 def worst_key(run: TrainingRun) -> str:
