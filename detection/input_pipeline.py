@@ -163,9 +163,9 @@ def _move_boxes(
     area = tf.reduce_prod(tf.maximum(moved[:, 2:] - moved[:, :2], 1e-9), axis=1)
     visible = tf.reduce_prod(clipped[:, 2:] - clipped[:, :2], axis=1) / area
     is_box = kinds[:, 0] * tf.cast(visible >= MIN_VISIBLE, tf.float32)
-    is_ignored = tf.reduce_max(kinds, axis=1) * tf.cast(
-        visible > MIN_IGNORED_VISIBLE, tf.float32
-    ) - is_box
+    is_ignored = (
+        tf.reduce_max(kinds, axis=1) * tf.cast(visible > MIN_IGNORED_VISIBLE, tf.float32) - is_box
+    )
     return clipped, tf.stack([is_box, is_ignored], axis=1)
 
 

@@ -57,7 +57,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--no-flip", action="store_true", help="do not mirror images (digits, text, left and right)"
     )
     parser.add_argument("--revision", help=argparse.SUPPRESS)
-    parser.add_argument("--events", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument(
+        "--events", action="store_true", help="one JSON object a line, for programs"
+    )
     parser.set_defaults(run=run)
 
 
@@ -92,6 +94,8 @@ def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Even
     records, label_map = _records(options, reporter)
     # TensorFlow is loaded only now: what is wrong above is said at once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Not on by itself on CPUs without AVX-512, where it halves the time of a step all the same.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from detection.training.loop import Stopped, train
 
     try:

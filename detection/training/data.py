@@ -55,7 +55,9 @@ def load_data(records: Path, label_map_path: Path, cache: Path, input_size: int)
         raise TrainingError("The label map is empty, so there is nothing to learn.")
     train_paths = _paths(records / "train")
     if not train_paths:
-        raise TrainingError(f"{records}: there are no train records. Give the folder that has them.")
+        raise TrainingError(
+            f"{records}: there are no train records. Give the folder that has them."
+        )
     val_paths = _paths(records / "val")
     side = round(CROP_RESERVE * input_size)
     try:

@@ -128,9 +128,7 @@ class _Run:
                     "Choose another folder."
                 ) from error
             self.progress = Progress(**facts)
-        self.settings.save(
-            self.out / "run.json", epochs_chosen=self.epochs, versions=_versions()
-        )
+        self.settings.save(self.out / "run.json", epochs_chosen=self.epochs, versions=_versions())
         self._write_metrics_lines()
         self.reporter.tell(
             "started",
@@ -142,7 +140,9 @@ class _Run:
         )
         self.reporter.tell("phase", phase="training")
         self.order = sample_order(
-            self.data.train.num_images, self.epochs * self.steps * self.batch_size, self.settings.seed
+            self.data.train.num_images,
+            self.epochs * self.steps * self.batch_size,
+            self.settings.seed,
         )
         batches = iter(self._batches(self.progress.epoch * self.steps))
         while self.progress.epoch < self.epochs and not self.stop.is_set():
@@ -172,9 +172,7 @@ class _Run:
             if self.stop.is_set():
                 return None
             batch = next(batches)
-            rate = learning_rate(
-                epoch * self.steps + number, total, self.settings.learning_rate
-            )
+            rate = learning_rate(epoch * self.steps + number, total, self.settings.learning_rate)
             loss = self.step(batch, rate)
             if not math.isfinite(loss):
                 self._refuse_loss(loss, epoch, number, batch)

@@ -17,9 +17,9 @@ def _predictor(
     features: keras.KerasTensor, outputs: int, name: str, bias: float
 ) -> keras.KerasTensor:
     """SSDLite's predictor: depthwise 3x3, batch norm, ReLU6, then 1x1."""
-    x = keras.layers.DepthwiseConv2D(
-        3, padding="same", use_bias=False, name=f"{name}_depthwise"
-    )(features)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depthwise")(
+        features
+    )
     x = keras.layers.BatchNormalization(
         momentum=PREDICTOR_NORM_MOMENTUM, epsilon=PREDICTOR_NORM_EPSILON, name=f"{name}_norm"
     )(x)

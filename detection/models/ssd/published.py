@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
+
 from detection.bases import Base
 from detection.bundle import write_bundle
 from detection.coco import COCO
@@ -11,6 +13,7 @@ from detection.litert import to_litert
 from detection.models.ssd.detector import build_detector
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
 from detection.models.ssd.weights import load_published, read_graph_model
+from detection.saved_model import write_saved_model
 
 # The zoo's models are shown from 50 % on.
 SCORE_THRESHOLD = 0.5
@@ -18,8 +21,7 @@ SCORE_THRESHOLD = 0.5
 
 def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
     """Build the base with its COCO classes from ``weights`` and write the bundle to ``folder``."""
-    model = build_detector(len(COCO.items), base.input_size)
-    load_published(model, read_graph_model(weights), [item.id for item in COCO.items])
+    model = _build(base, weights)
     facts = {
         "base": base.name,
         "input_size": base.input_size,
@@ -31,3 +33,15 @@ def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
     }
     litert = to_litert(model, base.input_size)
     write_bundle(folder, facts=facts, metrics={}, label_map=COCO, litert=litert)
+
+
+def export_base_saved_model(base: Base, weights: Path, folder: Path) -> None:
+    """Write the base as a SavedModel with the Object Detection API's signature."""
+    model = _build(base, weights)
+    write_saved_model(model, COCO, base.input_size, folder, DEFAULT_IOU_THRESHOLD)
+
+
+def _build(base: Base, weights: Path) -> keras.Model:
+    model = build_detector(len(COCO.items), base.input_size)
+    load_published(model, read_graph_model(weights), [item.id for item in COCO.items])
+    return model

@@ -33,7 +33,9 @@ def read_graph_model(folder: Path) -> Weights:
     """
     try:
         manifest = json.loads((folder / "model.json").read_text())["weightsManifest"]
-        blob = b"".join((folder / path).read_bytes() for group in manifest for path in group["paths"])
+        blob = b"".join(
+            (folder / path).read_bytes() for group in manifest for path in group["paths"]
+        )
     except (OSError, KeyError, ValueError) as error:
         raise WeightsError(f"{folder}: not a readable TensorFlow.js model ({error}).") from error
     weights: Weights = {}
@@ -50,9 +52,7 @@ def read_graph_model(folder: Path) -> Weights:
     return weights
 
 
-def load_published(
-    model: keras.Model, published: Weights, class_ids: list[int] | None
-) -> None:
+def load_published(model: keras.Model, published: Weights, class_ids: list[int] | None) -> None:
     """Set ``model``'s weights from the published ones.
 
     With ``class_ids`` (COCO ids, one a model label) the class predictors are taken too; without,
@@ -99,10 +99,13 @@ def _predictor_values(
 ) -> list[NDArray[np.float32]] | None:
     parts = layer_name.split("_")  # box_predictor_<level>_<box|class>[_depthwise|_norm]
     level, head = int(parts[2]), parts[3]
-    name = f"BoxPredictor_{level}/" + {
-        "box": "BoxEncodingPredictor",
-        "class": "ClassPredictor",
-    }[head]
+    name = (
+        f"BoxPredictor_{level}/"
+        + {
+            "box": "BoxEncodingPredictor",
+            "class": "ClassPredictor",
+        }[head]
+    )
     match parts[4:]:
         case ["depthwise"]:
             return [_tensor(published, f"{name}_depthwise/depthwise_weights")]
