@@ -17,6 +17,12 @@ _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
 )
 _MAX_PART_BYTES = 180
+# Folders that stand side by side in the layouts of labelImg, CVAT, Pascal VOC and others:
+# Annotations/cat.xml belongs to JPEGImages/cat.jpg.
+_LAYOUT_FOLDERS = frozenset({
+    "annotation", "annotations", "annots", "label", "labels", "xml", "xmls",
+    "image", "images", "img", "imgs", "jpegimages", "photo", "photos", "picture", "pictures",
+})  # fmt: skip
 # What operating systems leave in folders and archives; passed over without a word.
 _CLUTTER_FOLDERS = frozenset({"__macosx", ".git", ".svn", "$recycle.bin", ".ipynb_checkpoints"})
 _CLUTTER_FILES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
@@ -51,6 +57,15 @@ def stem_of(name: str) -> str:
 def match_key(name: str) -> str:
     """What two spellings of one name share: its Unicode composition (NFC) does not matter."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def layout_key(path: str) -> str:
+    """``path`` without its layout folders, in one composition: what its twins elsewhere share.
+
+    ``BCCD/JPEGImages/a`` and ``BCCD/Annotations/a`` both give ``BCCD/a``; the last part stays.
+    """
+    *folders, last = match_key(path).split("/")
+    return "/".join([*(part for part in folders if part.lower() not in _LAYOUT_FOLDERS), last])
 
 
 def has_image_suffix(name: str) -> bool:

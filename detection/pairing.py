@@ -13,18 +13,12 @@ from detection.names import (
     base_name,
     folder_name,
     has_image_suffix,
+    layout_key,
     match_key,
     stem_of,
     visible,
 )
 from detection.types import Problem
-
-# Folders that stand side by side in the layouts of labelImg, CVAT, Pascal VOC and others:
-# Annotations/cat.xml belongs to JPEGImages/cat.jpg.
-_LAYOUT_FOLDERS = frozenset({
-    "annotation", "annotations", "annots", "label", "labels", "xml", "xmls",
-    "image", "images", "img", "imgs", "jpegimages", "photo", "photos", "picture", "pictures",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,11 +114,11 @@ class _ImageFinder:
 
     def __init__(self, image_names: Sequence[str]) -> None:
         self._by_stem: dict[str, list[str]] = defaultdict(list)
-        self._by_layout: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._by_layout: dict[str, list[str]] = defaultdict(list)
         self._by_base: dict[str, list[str]] = defaultdict(list)
         for name in image_names:
             self._by_stem[match_key(stem_of(name))].append(name)
-            self._by_layout[_layout_key(stem_of(name))].append(name)
+            self._by_layout[layout_key(stem_of(name))].append(name)
             base = match_key(base_name(name))
             for spelling in {base, stem_of(base), base.lower(), stem_of(base).lower()}:
                 self._by_base[spelling].append(name)
@@ -133,7 +127,7 @@ class _ImageFinder:
         """Images with the annotation's path, its suffix aside; else, layout folders aside too."""
         stem = stem_of(annotation)
         same = self._by_stem.get(match_key(stem))
-        return same or self._by_layout.get(_layout_key(stem), [])
+        return same or self._by_layout.get(layout_key(stem), [])
 
     def by_file_name(self, claimed: str, annotation: str, twins: list[str]) -> list[str]:
         """Images that ``claimed`` can mean, the likeliest kind only."""
@@ -144,14 +138,8 @@ class _ImageFinder:
         for spelling in dict.fromkeys([key, stem, key.lower(), stem.lower()]):
             found = self._by_base.get(spelling, [])
             among_twins = [name for name in found if name in twins]
-            near = [name for name in found if _layout_key(folder_name(name)) == (
-                _layout_key(folder_name(annotation)))]  # fmt: skip
+            near = [name for name in found if layout_key(folder_name(name)) == (
+                layout_key(folder_name(annotation)))]  # fmt: skip
             if found:
                 return among_twins or near or found
         return []
-
-
-def _layout_key(path: str) -> tuple[str, ...]:
-    """The path's parts without its layout folders; its last part always stays."""
-    *folders, last = match_key(path).split("/")
-    return (*(part for part in folders if part.lower() not in _LAYOUT_FOLDERS), last)

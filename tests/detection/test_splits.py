@@ -132,11 +132,11 @@ def test_reads_pascal_voc_lists_of_two_columns(tmp_path):
 
 
 def test_unreadable_split_files_are_refused_by_name(tmp_path):
-    with pytest.raises(SplitError, match="missing.txt: it cannot be read"):
+    with pytest.raises(SplitError, match=r"missing\.txt: it cannot be read"):
         read_split_file(tmp_path / "missing.txt")
-    with pytest.raises(SplitError, match="train.txt: it is not UTF-8"):
+    with pytest.raises(SplitError, match=r"train\.txt: it is not UTF-8"):
         read_split_file(split_file(tmp_path, "é", "latin-1"))
-    with pytest.raises(SplitError, match="train.txt: there are no names"):
+    with pytest.raises(SplitError, match=r"train\.txt: there are no names"):
         read_split_file(split_file(tmp_path, "\n# nothing\n"))
 
 
@@ -148,7 +148,10 @@ def test_stems_match_by_path_or_by_its_end():
     assert match_stems(stems, NAMES) == [
         "BCCD/JPEGImages/cat.jpg", "test/dog.1.JPG", "test/same.png", "é.jpg",
     ]  # fmt: skip
-    # The same path beats another path's end.
+    # The same path beats another path's end, and so does the same path in a layout folder.
+    assert match_stems(["a", "b/a"], ["JPEGImages/a.jpg", "JPEGImages/b/a.jpg"]) == [
+        "JPEGImages/a.jpg", "JPEGImages/b/a.jpg",
+    ]  # fmt: skip
     assert match_stems(["same"], ["x/same.jpg", "same.jpg"]) == ["same.jpg"]
     # Other images' suffixes in a list do not matter.
     assert match_stems(["cat.png"], NAMES) == ["BCCD/JPEGImages/cat.jpg"]
@@ -156,9 +159,9 @@ def test_stems_match_by_path_or_by_its_end():
 
 def test_unmatched_stems_name_line_and_value(tmp_path):
     stems = read_split_file(split_file(tmp_path, "cat\nbird\n"))
-    with pytest.raises(SplitError, match=r"train.txt, line 2: there is no labelled image 'bird'"):
+    with pytest.raises(SplitError, match=r"train\.txt, line 2: there is no labelled image 'bird'"):
         match_stems(stems, NAMES)
-    with pytest.raises(SplitError, match="'same' could be train/same.jpg or test/same.png"):
+    with pytest.raises(SplitError, match=r"'same' could be train/same\.jpg or test/same\.png"):
         match_stems(["same"], NAMES)
     with pytest.raises(SplitError, match="no labelled image 'at'"):
         match_stems(["at"], NAMES)
