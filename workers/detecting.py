@@ -38,7 +38,8 @@ def run_detection(request_id: int, worker: str) -> None:
         with LeaseKeeper(request) as keeper:
             detector = warm_detector(request)
             request.write(score_threshold=detector.score_threshold)
-            for photo in request.photos.filter(done=False):
+            # Photos may be added while others are dealt with.
+            while photo := request.photos.filter(done=False).first():
                 keeper.check()
                 _detect_photo(detector, request, photo)
         request.end(Status.FINISHED, seconds=time.monotonic() - started)

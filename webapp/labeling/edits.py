@@ -56,13 +56,15 @@ def shown_annotations(image: Image) -> list[dict[str, Any]]:
 def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
     """Apply `edit` and return the image at its new revision.
 
-    The same `op_id` again changes nothing and answers the same. Raises StaleEdit or
-    RefusedEdit, and then nothing has changed.
+    The same `op_id` again changes nothing and answers with the revision that it made then, not
+    with today's: its sender has not seen what came since. Raises StaleEdit or RefusedEdit, and
+    then nothing has changed.
     """
     with transaction.atomic():
         image = Image.objects.select_for_update().get(pk=image_id)
         done_before = image.operations.filter(op_id=edit.op_id).first()
         if done_before is not None:
+            image.revision = done_before.revision
             return image
         if edit.base_revision != image.revision:
             raise StaleEdit(image)

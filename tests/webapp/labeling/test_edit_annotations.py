@@ -49,7 +49,12 @@ def test_the_same_operation_twice_is_applied_once(
 ) -> None:
     client, edit = client_of(annotator), {"op_id": str(uuid.uuid4()), "upserts": [box(project)]}
     assert patch(client, image, **edit).json()["revision"] == 1
-    assert patch(client, image, **edit).json()["revision"] == 1
+    patch(client, image, base_revision=1, state="done")
+    again = patch(client, image, **edit).json()
+    assert again["revision"] == 1, "what came since was not seen: the next edit must be stale"
+    image.refresh_from_db()
+    assert image.revision == 2
+    Operation.objects.exclude(op_id=edit["op_id"]).delete()
     assert Operation.objects.count() == 1
     assert Annotation.objects.count() == 1
 
