@@ -173,14 +173,12 @@ class _PipProgress:
     def __call__(self, line: str) -> None:
         if line.startswith("Collecting "):
             self.collected += 1
-        elif line.startswith("Installing collected packages"):
-            self._step.note(f"unpacking {self.collected}")
-            return
+            self._step.note(f"{self.collected} of {self._total}")
         elif match := re.search(r"Downloading (\S+?)-\d\S* \((.+)\)", line):
             name, size = match.groups()
             self._step.note(f"{self.collected} of {self._total}, {name} ({size})")
-            return
-        self._step.note(f"{self.collected} of {self._total}")
+        elif line.startswith("Installing collected packages"):
+            self._step.note(f"all fetched, unpacking {self.collected}")
 
 
 def _install(venv: Path, marker: Marker, wanted: dict[str, str], step: Step) -> None:
@@ -200,7 +198,8 @@ def _install(venv: Path, marker: Marker, wanted: dict[str, str], step: Step) -> 
         command += ["-r", str(ROOT / name)]
     progress = _PipProgress(step, len(pins))
     # A user's own pip.conf may say "user = true", which pip refuses inside an environment.
-    if run_logged(command, log, env=os.environ | {"PIP_USER": "0"}, on_line=progress):
+    env = os.environ | {"PIP_USER": "0", "PYTHONUNBUFFERED": "1"}
+    if run_logged(command, log, env=env, on_line=progress):
         raise Stop(
             f"{tail(log)}\nThe packages could not be installed; the lines above are the end of "
             f"{log}. Check the network connection (behind a proxy: HTTPS_PROXY) and the disk, "

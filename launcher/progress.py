@@ -58,7 +58,7 @@ class Step:
         seconds = duration(time.monotonic() - self._began)
         outcome = "failed" if failed else self.outcome
         clear = "\r\x1b[K" if self._stream.isatty() else ""
-        self._stream.write(f"{clear}{self.title}  {outcome}  {seconds}\n".replace("    ", "  "))
+        self._stream.write(f"{clear}{self.title}  {outcome:<34}  {seconds}\n")
         self._stream.flush()
 
 

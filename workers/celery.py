@@ -6,8 +6,12 @@ Queues: `default` (imports, exports), `gpu` (training; one at a time a device) a
 """
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_process_init
+
+from launcher.tether import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -19,3 +23,9 @@ app.conf.task_routes = {
     "workers.tasks.detect": {"queue": "detect"},
 }
 app.autodiscover_tasks(["workers"])
+
+
+@worker_process_init.connect
+def _end_with_worker(**_: Any) -> None:
+    """A pool's process must not outlive a worker that was killed."""
+    die_with_parent()

@@ -29,9 +29,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.3, 15.0
 HEALTHY_SECONDS = 30.0
 # The order of stopping: everyone gets TERM; a worker that is busy gets QUIT, which is Celery's
 # cold shutdown; who hangs gets KILL; the broker goes last, because the others talk to it.
-QUIT_AFTER, KILL_AFTER = 0.7, 1.7
+QUIT_AFTER, KILL_AFTER = 1.0, 1.7
 LOG_BYTES, LOG_FILES = 10 * 1024**2, 3
-MATTERS = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^Traceback ")
+# What reaches the terminal: errors, and the last line of a traceback; the frames are in the log.
+MATTERS = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b")
+EXCEPTION = re.compile(r"^[\w.]*(Error|Exception|Interrupt|Exit)\b")
 
 
 class StartFailed(Exception):
@@ -123,13 +125,15 @@ class Child:
     def _follow(self, process: "subprocess.Popen[str]") -> None:
         """Copy what the process prints to its log, and what matters to the terminal."""
         assert process.stdout is not None
-        in_traceback = False
+        last = ""
         for raw in process.stdout:
             line = raw.rstrip()
             self._logger.info(line)
-            in_traceback = line.startswith("Traceback ") or (in_traceback and line[:1] == " ")
-            if self._verbose or in_traceback or MATTERS.search(line):
+            # One error in a loop must not fill the screen.
+            matters = (MATTERS.search(line) or EXCEPTION.match(line)) and line != last
+            if self._verbose or matters:
                 self._say(line)
+                last = line
 
     def _say(self, line: str) -> None:
         try:

@@ -123,7 +123,9 @@ def uses_embedded_broker() -> bool:
 
 
 def prepare_database() -> str:
-    """Apply the migrations. Returns what was done, in two words."""
+    """Check that the web application loads, and apply the migrations. Returns what was done."""
+    # Also imports every view: better one traceback here than one for each request.
+    call_command("check", stdout=io.StringIO(), stderr=io.StringIO())
     applied = io.StringIO()
     call_command("migrate", interactive=False, stdout=applied)
     # This process keeps no connection: it only watches from now on.
