@@ -162,7 +162,7 @@ def compare(
             boxes = np.clip(candidates.boxes_xyxy[near], 0.0, 1.0)
             scores = candidates.scores[near, klass]
             num_boxes += int(of_class.sum())
-            for index in np.flatnonzero(of_class):
+            for index in np.flatnonzero(of_class).tolist():
                 iou, difference = _nearest(found, index, boxes, scores)
                 ious.append(iou)
                 differences.append(difference)

@@ -8,6 +8,7 @@ from typing import Any
 
 from detection.evaluation.coco_scores import coco_scores
 from detection.evaluation.errors import worst_images
+from detection.evaluation.interval import map_50_interval
 from detection.evaluation.matching import countable_boxes, match_image
 from detection.evaluation.thresholds import best_score_threshold, confusion_matrix
 from detection.label_map import LabelMap
@@ -33,12 +34,14 @@ def evaluate(
         raise ValueError(f"{len(images)} images have {len(detections)} lists of detections.")
     scores = coco_scores(images, detections, label_map)
     pairs = list(zip(images, detections, strict=True))
-    threshold = best_score_threshold([match_image(*pair, label_map) for pair in pairs])
+    matches = [match_image(*pair, label_map) for pair in pairs]
+    threshold = best_score_threshold(matches)
     at_threshold = [match_image(*pair, label_map, threshold) for pair in pairs]
     counts = Counter(box.label for image in images for box in countable_boxes(image, label_map))
     summary = scores.summary
     return {
         **{name: value for name, value in summary.items() if name.startswith("map_")},
+        "map_50_interval": map_50_interval(matches),
         "recall": summary["recall_100"],
         "num_images": len(images),
         "num_boxes": counts.total(),

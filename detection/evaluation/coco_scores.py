@@ -102,7 +102,7 @@ def _evaluate(
             if detection.class_id in class_ids
         ]
     )
-    evaluator = COCOeval_faster(truth, found, "bbox")
+    evaluator = COCOeval_faster(truth, found, "bbox", print_function=lambda *_: None)
     evaluator.run()
     return evaluator
 
