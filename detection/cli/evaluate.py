@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from detection.bases import BASES
 from detection.formats.dataset import DatasetError
 from detection.formats.voc import VocFolder, read_voc
 from detection.images import ImageRefused, open_upright
 from detection.inference import Detector, DetectorError, load_detector
+from detection.label_map import LabelMap
 from detection.splits import SplitError, read_split_file
 from detection.types import Detection, LabelledImage, Problem
 
@@ -22,7 +26,7 @@ class EvaluationError(Exception):
     """Data that a model cannot be measured on; the message says why and the way out."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure a model on labelled images",
@@ -51,8 +55,11 @@ def run(options: argparse.Namespace) -> int:
     except (DetectorError, DatasetError, SplitError, EvaluationError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"evaluate: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
     if options.json:
-        json.dump(metrics, sys.stdout, indent=1, ensure_ascii=False)
+        json.dump(_by_label(metrics), sys.stdout, indent=1, ensure_ascii=False)
         print()
     else:
         _print_table(metrics)
@@ -63,14 +70,14 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
     from detection.evaluation import evaluate
 
     detector = load_detector(options.model)
-    folder = VocFolder(options.data)
     stems = read_split_file(options.split) if options.split is not None else None
+    folder = VocFolder(options.data)
+    total = len(folder.labelled_names if stems is None else folder.select(stems))
     problems: list[Problem] = []
     truth: list[LabelledImage] = []
     found: list[list[Detection]] = []
     for image, noticed in read_voc(folder, stems, problems):
         problems += noticed
-        _refuse_unknown_labels(image, detector)
         assert image.source is not None
         try:
             picture = np.asarray(open_upright(image.source))
@@ -79,27 +86,58 @@ def _evaluate(options: argparse.Namespace) -> dict[str, Any]:
             continue
         truth.append(image)
         found += detector.detect([picture])
+        _show_progress(len(truth), total)
     for problem in problems:
         print(problem, file=sys.stderr)
-    if not any(image.boxes for image in truth):
-        raise EvaluationError(f"{options.data}: there are no boxes to measure the model by.")
-    return evaluate(truth, found, detector.label_map)
+    return evaluate(truth, found, _measured_labels(options.model, detector, truth))
 
 
-def _refuse_unknown_labels(image: LabelledImage, detector: Detector) -> None:
-    for box in image.boxes:
-        if box.label not in detector.label_map.by_name:
-            known = ", ".join(detector.labels[:8]) + (", …" if len(detector.labels) > 8 else "")
-            raise EvaluationError(
-                f"{image.name}: the model has no label {box.label!r} (it knows {known}). "
-                "Measure a model on the labels that it was trained for."
-            )
+def _measured_labels(model: str, detector: Detector, truth: Sequence[LabelledImage]) -> LabelMap:
+    """The labels to measure. What the model does not know is said; raises EvaluationError."""
+    boxes = Counter(box.label for image in truth for box in image.boxes)
+    if not boxes:
+        raise EvaluationError("There are no boxes in the data to measure the model by.")
+    known = detector.label_map.by_name
+    unknown = [label for label in boxes if label not in known]
+    if len(unknown) == len(boxes):
+        raise EvaluationError(
+            f"{model} knows no label of the data. The data has {_listed(boxes)}; the model knows "
+            f"{_listed(detector.labels)}. Train it on such data first."
+        )
+    for label in unknown:
+        words = f"The model has no label {label!r}; its {boxes[label]:,} boxes are not measured."
+        print(words, file=sys.stderr)
+    if model not in BASES:
+        return detector.label_map
+    # Nobody labelled all that a base knows: its other detections are no errors.
+    return LabelMap(tuple(item for item in detector.label_map if item.name in boxes))
+
+
+def _listed(labels: Iterable[str], most: int = 8) -> str:
+    names = sorted(labels)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _show_progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done:,} of {total:,} images", end=end, file=sys.stderr, flush=True)
+
+
+def _by_label(metrics: dict[str, Any]) -> dict[str, Any]:
+    """For programs: ``per_label`` by the label's name."""
+    per_label = {
+        row["label"]: {name: row[name] for name in ("id", "ap", "ap_50", "num_boxes")}
+        for row in metrics["per_label"]
+    }
+    return metrics | {"per_label": per_label}
 
 
 def _print_table(metrics: dict[str, Any]) -> None:
     print(f"{metrics['num_images']} images, {metrics['num_boxes']} boxes")
     print(f"AP    {_percent(metrics['map_50_95'])}   (mean over IoU 0.50 to 0.95)")
-    print(f"AP50  {_percent(metrics['map_50'])}")
+    print(f"AP50  {_percent(metrics['map_50'])}{_interval(metrics['map_50_interval'])}")
     print(f"AP75  {_percent(metrics['map_75'])}")
     if metrics["score_threshold"] is not None:
         print(f"Best score threshold: {metrics['score_threshold']:.2f}")
@@ -108,6 +146,12 @@ def _print_table(metrics: dict[str, Any]) -> None:
     for row in metrics["per_label"]:
         ap, ap_50 = _percent(row["ap"]), _percent(row["ap_50"])
         print(f"{row['label']:<{width}}  {ap:>7}  {ap_50:>7}  {row['num_boxes']:>6}")
+
+
+def _interval(pair: list[float] | None) -> str:
+    if pair is None:
+        return ""
+    return f"   ({_percent(pair[0])} to {_percent(pair[1])} in 95 of 100 such sets of images)"
 
 
 def _percent(value: float | None) -> str:
