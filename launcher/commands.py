@@ -21,7 +21,7 @@ Boxloop: label photos, train a detector, detect. On your own machine.
 usage: ./boxloop COMMAND [OPTIONS]
 
 Start and check
-  run         set everything up (the first time), start Boxloop, print its address
+  run         start Boxloop and print its address; sets up what is not there yet
   test        all checks and tests; with arguments, pytest alone with these
   worker      only workers, for a machine that helps the one that runs Boxloop
 

@@ -50,3 +50,14 @@ def answers(path: Path) -> bool:
             return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def remove_leftovers(var: Path) -> None:
+    """After the broker has ended: its socket, and the folder that a deep `var` made necessary."""
+    path = broker_socket(var)
+    path.unlink(missing_ok=True)
+    if not path.is_relative_to(var):
+        try:
+            path.parent.rmdir()
+        except OSError:
+            pass

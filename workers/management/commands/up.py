@@ -77,6 +77,8 @@ def _serve(supervisor: Supervisor, log_dir: Path, options: dict[str, Any]) -> No
             raise StartFailed(f"{tail(error.log)}\n{error}", error.log) from error
         finally:
             supervisor.stop()
+            if uses_embedded_broker():
+                broker.remove_leftovers(Path(settings.VAR_DIR))
     print("Boxloop has stopped.", flush=True)
 
 
