@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import textwrap
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -94,40 +93,36 @@ def test_a_training_whose_worker_is_killed_goes_on_and_ends(
 
 
 def test_a_box_is_there_after_the_server_is_killed_just_after_saved(
-    product: Product, page: Any, tmp_path: Path
+    product: Product, chromium: Any, tmp_path: Path
 ) -> None:
     project_id = make_project(product, tmp_path, 1)
     product.shell(
         "from webapp.accounts.models import User; user = User.objects.get(username='killer'); "
         "user.set_password('a long pass phrase'); user.save()"
     )
+    context = chromium.new_context(base_url=product.url, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
     page.goto("/login/")
     page.get_by_label("User name").fill("killer")
     page.get_by_label("Password").fill("a long pass phrase")
     page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Try detection now").wait_for()
     page.goto(f"/projects/{project_id}/label/")
-    page.locator("#image-name").wait_for()
+    page.locator("#box-count", has_text="2").wait_for()
     image_id = int(page.url.rstrip("/").rsplit("/", 1)[-1])
-    box_id = str(uuid.uuid4())
-    label_id = page.request.get(f"/api/projects/{project_id}/labels").json()[0]["id"]
-    token = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
-    revision = page.request.get(f"/api/images/{image_id}").json()["revision"]
-    answer = page.request.patch(
-        f"/api/images/{image_id}/annotations",
-        data={
-            "base_revision": revision,
-            "op_id": str(uuid.uuid4()),
-            "upserts": [
-                {"id": box_id, "label_id": label_id, "xmin": 1, "ymin": 2, "xmax": 30, "ymax": 40}
-            ],
-        },
-        headers={"X-CSRFToken": token},
-    )
-    assert answer.status == 200
+    stage = page.locator("#stage").bounding_box()
+    x, y = stage["x"] + stage["width"] * 0.45, stage["y"] + stage["height"] * 0.3
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 80, y + 70, steps=5)
+    page.mouse.up()
+    page.locator("#box-count", has_text="3").wait_for()
+    page.locator("#badge[data-kind=saved]").wait_for()
     servers = product.processes("uvicorn")
     assert servers
     for pid in servers:
         os.kill(pid, signal.SIGKILL)
     product.wait_for(lambda: answers(product.url), 30, "the server did not come back")
-    boxes = page.request.get(f"/api/images/{image_id}").json()["annotations"]
-    assert box_id in {box["id"] for box in boxes}
+    boxes = context.request.get(f"/api/images/{image_id}").json()["annotations"]
+    context.close()
+    assert len(boxes) == 3
