@@ -1,4 +1,4 @@
-"""People, a project and photos for the tests of pages and workers. Nothing here touches a broker or TensorFlow."""
+"""People, a project and photos for the tests of pages and workers; no broker, no TensorFlow."""
 
 import io
 from collections.abc import Callable
@@ -41,7 +41,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 @pytest.fixture
 def make_user(db: None) -> Callable[..., Any]:
     def make(username: str, **fields: Any) -> Any:
-        return get_user_model().objects.create_user(username, password="a long pass phrase", **fields)
+        users = get_user_model().objects
+        return users.create_user(username, password="a long pass phrase", **fields)
 
     return make
 
@@ -88,9 +89,9 @@ def client_of() -> Callable[[Any], Client]:
     return log_in
 
 
-def jpeg_bytes(size: tuple[int, int] = (64, 48), color: Any = (120, 80, 40), **options: Any) -> bytes:
+def jpeg_bytes(size: tuple[int, int] = (64, 48), color: Any = (120, 80, 40), **more: Any) -> bytes:
     buffer = io.BytesIO()
-    PillowImage.new("RGB", size, color).save(buffer, "JPEG", **options)
+    PillowImage.new("RGB", size, color).save(buffer, "JPEG", **more)
     return buffer.getvalue()
 
 

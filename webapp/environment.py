@@ -56,7 +56,8 @@ def directory(name: str, default: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadSetting(
-            f"{name}: {path} cannot be made ({error.strerror}). Choose a folder that this user may write."
+            f"{name}: {path} cannot be made ({error.strerror}). "
+            "Choose a folder that this user may write."
         ) from error
     return path
 
@@ -67,7 +68,8 @@ def secret_key(var: Path) -> str:
     if given:
         if len(given) < 32:
             raise BadSetting(
-                f"BOXLOOP_SECRET_KEY has {len(given)} characters. Give it at least 32, or leave it out."
+                f"BOXLOOP_SECRET_KEY has {len(given)} characters. "
+                "Give it at least 32, or leave it out."
             )
         return given
     kept = var / "secret_key"
@@ -156,8 +158,8 @@ def storage(var: Path) -> dict[str, Any]:
         return _file_storage(Path(unquote(parts.path)))
     if not parts.netloc:
         raise BadSetting(
-            f"STORAGE_URL is {url!r}: it names no bucket. Write s3://BUCKET/PREFIX, gs://, azure:// "
-            "or file:///absolute/path."
+            f"STORAGE_URL is {url!r}: it names no bucket. "
+            "Write s3://BUCKET/PREFIX, gs://, azure:// or file:///absolute/path."
         )
     if parts.scheme == "s3":
         options |= {"bucket_name": parts.netloc, "location": prefix, "file_overwrite": True}

@@ -5,6 +5,7 @@ nothing is ever unpacked to a path made from one.
 """
 
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -25,7 +26,13 @@ from webapp.datasets.models import ImageImport, ImportFile
 MAX_XML_BYTES = 10 * 1024**2
 MAX_LIST_BYTES = 64 * 1024**2
 SPLIT_LIST = re.compile(r"(?:^|/)(?:ImageSets/Main|splits)/(train|val|test)\.txt$")
-FOLDER_SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+FOLDER_SPLITS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
 # Other tools' files, passed over without a sentence each.
 SILENT_SUFFIXES = {".txt", ".md", ".csv", ".json", ".yaml", ".yml", ".names", ".data", ""}
 
@@ -70,7 +77,7 @@ class Source:
         self.resources.close()
 
     def read(self, entry: str, limit: int) -> bytes:
-        """The entry's bytes. Raises EntryRefused where it cannot be read or has more than `limit`."""
+        """The entry's bytes. Raises EntryRefused: unreadable, or longer than `limit`."""
         try:
             with self.entries[entry]() as stream:
                 data = stream.read(limit + 1)
@@ -123,21 +130,16 @@ def _zip_source(file: ImportFile, say: ReportProblem) -> Source:
     with ExitStack() as stack:
         stored = stack.enter_context(default_storage.open(file.path, "rb"))
         if not stored.seekable():
-            stored = _seekable_copy(stored, stack)
+            copy = stack.enter_context(tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR))
+            shutil.copyfileobj(stored, copy, 1024**2)
+            copy.seek(0)
+            stored = copy
         archive = stack.enter_context(SafeArchive(stored, limits))
         for problem in archive.problems:
-            say(Problem(f"{file.name}: {problem.file}" if problem.file else file.name,
-                        problem.message, problem.severity))  # fmt: skip
+            place = f"{file.name}: {problem.file}" if problem.file else file.name
+            say(Problem(place, problem.message, problem.severity))
         entries: dict[str, OpenEntry] = {entry.name: entry.open for entry in archive.entries}
         return Source(entries, resources=stack.pop_all())
-
-
-def _seekable_copy(stored: BinaryIO, stack: ExitStack) -> BinaryIO:
-    copy = stack.enter_context(tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR))
-    while chunk := stored.read(1024**2):
-        copy.write(chunk)
-    copy.seek(0)
-    return copy
 
 
 def _arranged(source: Source, say: ReportProblem) -> Source:
@@ -166,7 +168,7 @@ def _arranged(source: Source, say: ReportProblem) -> Source:
 
 
 def _judge_other(source: Source, name: str, say: ReportProblem) -> None:
-    """A file without an image's suffix: said, unless it is a list or a note that goes with a set."""
+    """A file without an image's suffix: said, unless it is a list or note that goes with a set."""
     suffix = suffix_of(name)
     if suffix in {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}:
         words = "An archive inside is not unpacked. Upload it by itself, as a zip."
@@ -201,7 +203,9 @@ def _splits_from_lists(source: Source, others: list[str], images: list[str]) -> 
         text = source.read(name, MAX_LIST_BYTES).decode("utf-8", "replace")
         for line in text.splitlines():
             words = line.split()
-            found = set(by_ending.get(stem_of(words[0]), by_ending.get(words[0], []))) if words else ()
+            if not words:
+                continue
+            found = set(by_ending.get(stem_of(words[0]), by_ending.get(words[0], [])))
             if len(found) == 1:
                 splits[found.pop()] = split
     return splits

@@ -85,13 +85,11 @@ class BoxTaker:
                 words = f"A box named {box.label[:60]!r} was left out: {' '.join(error.messages)}"
                 report.problems.append(Problem(file, words, "refused"))
                 continue
-            rows.append(
-                Annotation(
-                    image=image, label=label, source=Annotation.Source.IMPORT, created_by=self.user,
-                    xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax,
-                    difficult=box.difficult, truncated=box.truncated,
-                )  # fmt: skip
-            )
+            rows.append(Annotation(
+                image=image, label=label, source=Annotation.Source.IMPORT, created_by=self.user,
+                xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax,
+                difficult=box.difficult, truncated=box.truncated,
+            ))  # fmt: skip
         Annotation.objects.bulk_create(rows)
         image.revision += 1
         image.save(update_fields=["revision"])

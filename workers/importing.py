@@ -146,9 +146,8 @@ class Importer:
             self.keeper.check()
             image = self._known_photo(name)
             if image is None:
-                self.say(
-                    Problem(name, "No photo belongs to this file. Upload the photo, too.", "refused")
-                )
+                words = "No photo belongs to this file. Upload the photo, too."
+                self.say(Problem(name, words, "refused"))
                 continue
             with transaction.atomic():
                 report = self.boxes.take(source, Photo(image.name, image.name, name), image)

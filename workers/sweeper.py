@@ -48,8 +48,9 @@ def _sweep_leases(model: type[LeasedRow]) -> int:
         status=Status.FAILED,
         finished_at=now,
         reason=(
-            f"The worker stopped without a word {model.MAX_ATTEMPTS} times, most likely for want of "
-            "memory. Look at the worker's log, then try again with a smaller batch or input size."
+            f"The worker stopped without a word {model.MAX_ATTEMPTS} times, "
+            "most likely for want of memory. "
+            "Look at the worker's log, then try again with a smaller batch or input size."
         ),
         **let_go,
     )
@@ -69,7 +70,8 @@ def _resend(model: type[LeasedRow], task: Any) -> int:
     )
     # A row that was queued this second is being sent by the request that queued it.
     overdue = overdue.filter(
-        Q(sent_at__isnull=False) | Q(created_at__lt=timezone.now() - timedelta(seconds=2))
+        Q(sent_at__isnull=False)
+        | Q(created_at__lt=timezone.now() - timedelta(seconds=2))
         | Q(attempt__gt=0)
     )
     rows = list(overdue.order_by("pk")[:100])

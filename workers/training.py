@@ -142,7 +142,7 @@ class TrainerProcess:
                 logger.warning("The trainer printed no event: %r", line[:200])
 
     def _take_events(self, wait: float) -> None:
-        """Wait for an event, then take all that are there; the newest progress stands for the rest."""
+        """Wait for an event, then take all that are there; of progress only the newest."""
         deadline = time.monotonic() + wait
         progress = None
         while True:
@@ -156,8 +156,9 @@ class TrainerProcess:
                 continue
             if event.get("event") in {"finished", "failed", "stopped"}:
                 self.outcome = event
-            if event.get("event") == "checkpoint" and local_path(checkpoint_prefix(self.run)) is None:
-                store_folder(self.folder / "checkpoints", checkpoint_prefix(self.run))
+            prefix = checkpoint_prefix(self.run)
+            if event.get("event") == "checkpoint" and local_path(prefix) is None:
+                store_folder(self.folder / "checkpoints", prefix)
             take_event(self.run, event)
         if progress is not None:
             take_event(self.run, progress)

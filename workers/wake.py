@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def wake(task: Any, row: LeasedRow) -> None:
-    """Send `task` the row's id after commit. Where the broker is away the sweeper sends it later."""
+    """Send `task` the row's id after commit. The sweeper does it later if the broker is away."""
     transaction.on_commit(lambda: send(task, row))
 
 

@@ -83,6 +83,7 @@ def test_a_box_beyond_the_edge_is_clipped_and_said(owner: Any, project: Any) -> 
 
 def test_bad_files_are_named_and_the_rest_goes_on(owner: Any, project: Any) -> None:
     good, _ = draw_shapes(9)
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     done = run(
         upload(
             project,
@@ -90,7 +91,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(owner: Any, project: Any) -> N
             ("good.jpg", good),
             ("short.jpg", good[: len(good) // 3]),
             ("text.jpg", b"this is no picture"),
-            ("picture.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"),
+            ("picture.svg", svg),
             ("broken.zip", b"PK\x03\x04 noise"),
         )
     )

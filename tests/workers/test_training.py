@@ -51,9 +51,8 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(script: str) -> None:
         path = tmp_path / "trainer.py"
         path.write_text(PREAMBLE + textwrap.dedent(script))
-        monkeypatch.setattr(
-            training, "trainer_command", lambda run, folder: [sys.executable, str(path), str(folder)]
-        )
+        command = [sys.executable, str(path)]
+        monkeypatch.setattr(training, "trainer_command", lambda run, out: [*command, str(out)])
 
     return make
 
@@ -68,7 +67,8 @@ def test_a_run_becomes_a_model(run: TrainingRun, trainer: Any, settings: Any) ->
     trainer("""
         say(event="started", epochs=3, steps_per_epoch=2, resumed_from_epoch=0)
         say(event="progress", epoch=1, epochs=3, step=1, steps=2, loss=2.0, fraction=0.1)
-        say(event="epoch", epoch=1, loss=1.5, map_50=0.5, map_50_95=0.3, per_label={"cat": 0.5}, best=True)
+        scores = {"map_50": 0.5, "map_50_95": 0.3, "per_label": {"cat": 0.5}}
+        say(event="epoch", epoch=1, loss=1.5, **scores, best=True)
         say(event="a kind that comes later", epoch=1)
         publish()
         say(event="finished", map_50=0.9, map_50_95=0.6, epoch=1)

@@ -50,6 +50,9 @@ class Invitation(models.Model):
     )
     accepted_at = models.DateTimeField(null=True)
 
+    def __str__(self) -> str:
+        return f"Invitation for {self.note or 'anyone'}"
+
     @classmethod
     def make(cls, **fields: object) -> tuple[Self, str]:
         """Return a new invitation and its token, which is kept nowhere."""
@@ -96,6 +99,9 @@ class FailedLogin(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["key", "at"])]
+
+    def __str__(self) -> str:
+        return f"Wrong password at {self.at}"
 
     @staticmethod
     def key_of(username: str, address: str) -> str:

@@ -22,6 +22,9 @@ from webapp.storage import save_stream
 FEW_BOXES = 10
 FEW_VAL_BOXES = 50
 CHUNK = 500
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+# What the manifest says of an image.
+IMAGE_FIELDS = ("sha256", "name", "format", "width", "height", "split", "group", "boxes")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ def training_findings(project: Project) -> list[Finding]:
         findings.append(
             Finding(
                 "warn",
-                f"{_count(counts['started'], 'image')} with boxes {_is(counts['started'])} not marked "
-                "done and will be left out.",
+                f"{_count(counts['started'], 'image')} with boxes {_is(counts['started'])} "
+                "not marked done and will be left out.",
                 "Look at them",
                 f"{images_url}?state=in_progress",
             )
@@ -159,11 +162,13 @@ def freeze(
         entries = list(_entries(project))
         _assign(entries, fractions, seed)
         for split in Split.values:
-            changed = [e["pk"] for e in entries if e["split"] == split and e["split_before"] != split]
+            in_split = [entry for entry in entries if entry["split"] == split]
+            changed = [entry["pk"] for entry in in_split if entry["split_before"] != split]
             for start in range(0, len(changed), CHUNK):
                 Image.objects.filter(pk__in=changed[start : start + CHUNK]).update(split=split)
         manifest = _manifest(project, entries)
-        body = json.dumps(manifest, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+        text = json.dumps(manifest, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        body = text.encode()
         revision = DatasetRevision(
             project=project,
             number=(project.revisions.aggregate(last=Max("number"))["last"] or 0) + 1,
@@ -196,9 +201,7 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
         annotations = (
             Annotation.objects.filter(image_id__in=boxes, status=Annotation.Status.ACTIVE)
             .order_by("id")
-            .values_list(
-                "image_id", "label__class_id", "xmin", "ymin", "xmax", "ymax", "difficult", "truncated"
-            )
+            .values_list("image_id", "label__class_id", *CORNERS, "difficult", "truncated")
         )
         for image_id, class_id, xmin, ymin, xmax, ymax, difficult, truncated in annotations:
             boxes[image_id].append(
@@ -213,7 +216,9 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
             yield {**row, "split_before": row["split"], "boxes": boxes[row["pk"]]}
 
 
-def _assign(entries: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int) -> None:
+def _assign(
+    entries: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int
+) -> None:
     def draw(kept: dict[str, str]) -> dict[str, str]:
         return assign_splits(
             [entry["sha256"] for entry in entries],
@@ -247,13 +252,7 @@ def _manifest(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]
             {"id": label.class_id, "name": label.name, "display_name": label.display_name}
             for label in labels
         ],
-        "images": [
-            {
-                name: entry[name]
-                for name in ("sha256", "name", "format", "width", "height", "split", "group", "boxes")
-            }
-            for entry in entries
-        ],
+        "images": [{name: entry[name] for name in IMAGE_FIELDS} for entry in entries],
     }
 
 
@@ -266,7 +265,8 @@ def _counts(manifest: dict[str, Any]) -> dict[str, Any]:
         for box in entry["boxes"]:
             by_label[box["class_id"]][entry["split"]] += 1
     labels = [
-        {"id": item["id"], "name": item["name"], **{s: by_label[item["id"]][s] for s in Split.values}}
+        {"id": item["id"], "name": item["name"]}
+        | {split: by_label[item["id"]][split] for split in Split.values}
         for item in manifest["label_map"]
     ]
     return {"splits": splits, "labels": labels}

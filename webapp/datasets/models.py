@@ -1,6 +1,5 @@
 """Images, imports that bring them, and frozen revisions of them."""
 
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -63,6 +62,9 @@ class ImportFile(models.Model):
     class Meta:
         ordering = ["pk"]
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def path(self) -> str:
         return f"{self.image_import.staging_prefix}/{self.pk}"
@@ -84,6 +86,9 @@ class ImportProblem(models.Model):
 
     class Meta:
         ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}"
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
@@ -190,7 +195,8 @@ class DatasetRevision(models.Model):
     num_boxes = models.PositiveIntegerField()
     counts = models.JSONField(
         default=dict,
-        help_text='{"splits": {"train": {"images", "boxes"}}, "labels": [{"id", "name", "train", "val", "test"}]}',
+        help_text='{"splits": {"train": {"images", "boxes"}}, '
+        '"labels": [{"id", "name", "train", "val", "test"}]}',
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-
 from zipstream import ZipStream
 
 from detection.formats.tfrecord import RecordWriter, encode_example
@@ -39,14 +38,12 @@ def write_records(revision: DatasetRevision, folder: Path) -> LabelMap:
         with RecordWriter(folder / split, shards) as writer:
             for entry in _shuffled(entries):
                 data, image_format = upright_jpeg_bytes(_original(revision, entry["sha256"]))
-                writer.write(
-                    encode_example(_labelled(entry, names), data, image_format, label_map)
-                )
+                writer.write(encode_example(_labelled(entry, names), data, image_format, label_map))
     return label_map
 
 
 def stream_records(revision: DatasetRevision) -> Iterator[bytes]:
-    """The revision's records and label map as pieces of a zip; on the disk only while it is sent."""
+    """The revision's records and label map as pieces of a zip; on disk only while it is sent."""
     settings.WORK_DIR.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.WORK_DIR, prefix="records-") as work:
         folder = Path(work) / "records"
@@ -57,7 +54,7 @@ def stream_records(revision: DatasetRevision) -> Iterator[bytes]:
 def manifest_label_map(manifest: dict[str, Any]) -> LabelMap:
     return LabelMap(
         [
-            LabelMapItem(id=item["id"], name=item["name"], display_name=item["display_name"] or None)
+            LabelMapItem(item["id"], item["name"], display_name=item["display_name"] or None)
             for item in manifest["label_map"]
         ]
     )

@@ -56,6 +56,9 @@ class DetectionPhoto(models.Model):
     class Meta:
         ordering = ["pk"]
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def original_path(self) -> str:
         return f"{self.request.prefix}/{self.pk}.original"
@@ -80,3 +83,6 @@ class Detection(models.Model):
 
     class Meta:
         ordering = ["-score", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.score:.2f}"

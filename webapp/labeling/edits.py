@@ -175,9 +175,7 @@ def suggestions_of(images: Iterable[int]) -> QuerySet[Annotation]:
 
 def accept_suggestions(image: Image, user: Any) -> int:
     """Turn every suggestion of the image into an annotation, as one operation; how many."""
-    rows = list(
-        image.annotations.filter(status=Annotation.Status.SUGGESTED).values(*FIELDS)
-    )
+    rows = list(image.annotations.filter(status=Annotation.Status.SUGGESTED).values(*FIELDS))
     if rows:
         upserts = [{**row, "status": Annotation.Status.ACTIVE} for row in rows]
         apply_edit(image.pk, Edit(image.revision, uuid.uuid4(), upserts), user)

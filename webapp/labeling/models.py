@@ -52,6 +52,9 @@ class Annotation(models.Model):
             )
         ]
 
+    def __str__(self) -> str:
+        return f"Box from {self.xmin:.0f}, {self.ymin:.0f} to {self.xmax:.0f}, {self.ymax:.0f}"
+
 
 class Operation(models.Model):
     """One accepted edit of an image. It makes a repeated request harmless, and is the history.
@@ -74,3 +77,6 @@ class Operation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["image", "op_id"], name="operation_applied_once")
         ]
+
+    def __str__(self) -> str:
+        return f"Operation that made revision {self.revision}"

@@ -136,12 +136,15 @@ class Membership(models.Model):
             models.UniqueConstraint(fields=["project", "user"], name="one_membership_a_person")
         ]
 
+    def __str__(self) -> str:
+        return f"User {self.user_id} as {self.role} of project {self.project_id}"
+
     def allows(self, role: str) -> bool:
         return Role(self.role).rank >= Role(role).rank
 
 
 class Label(models.Model):
-    """A class of the project. `class_id` (>= 1) is its integer in every file and model, for ever."""
+    """A class of the project. `class_id` (>= 1) is its integer in files and models, for ever."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="labels")
     class_id = models.PositiveIntegerField(editable=False)

@@ -1,6 +1,5 @@
 """Training runs, what they measured, and the models that they made."""
 
-
 from django.conf import settings
 from django.db import models
 
@@ -54,7 +53,9 @@ class TrainingRun(LeasedRow):
 
     class Meta:
         ordering = ["-number"]
-        constraints = [models.UniqueConstraint(fields=["project", "number"], name="run_number_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="run_number_once")
+        ]
 
     def __str__(self) -> str:
         return f"Run {self.number}"
@@ -77,6 +78,9 @@ class EpochMetrics(models.Model):
         ordering = ["epoch"]
         constraints = [models.UniqueConstraint(fields=["run", "epoch"], name="epoch_once_a_run")]
 
+    def __str__(self) -> str:
+        return f"Epoch {self.epoch}"
+
 
 class LogLine(models.Model):
     run = models.ForeignKey(TrainingRun, on_delete=models.CASCADE, related_name="log_lines")
@@ -86,9 +90,12 @@ class LogLine(models.Model):
     class Meta:
         ordering = ["pk"]
 
+    def __str__(self) -> str:
+        return self.text
+
 
 class TrainedModel(models.Model):
-    """Exported artefacts with the label map, threshold, metrics and revision that they came from."""
+    """Exported artefacts, with the label map, threshold and metrics that belong to them."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="models")
     number = models.PositiveIntegerField()

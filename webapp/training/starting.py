@@ -60,4 +60,6 @@ def _refuse_untrainable(revision: DatasetRevision) -> None:
     if not train["images"]:
         raise NotTrainable(f"{revision} has no image in its train split. Freeze again.")
     if not train["boxes"]:
-        raise NotTrainable(f"{revision} has no box in its train split. Label more and freeze again.")
+        raise NotTrainable(
+            f"{revision} has no box in its train split. Label more and freeze again."
+        )

@@ -18,7 +18,8 @@ def path(project, owner) -> str:
 def test_a_new_account_joins(path, project):
     client = Client()
     page = client.get(path).content.decode()
-    assert "Join Pets" in page and "olga invites you as annotator" in page
+    assert "Join Pets" in page
+    assert "olga invites you as annotator" in page
     assert client.post(path, NEW).url == f"/projects/{project.pk}/"
     assert project.memberships.get(user__username="lena").role == "annotator"
     assert client.get(f"/projects/{project.pk}/labels/").status_code == 200
@@ -54,7 +55,8 @@ def test_a_member_keeps_the_higher_role(path, project, client_of, stranger, befo
 )
 def test_bad_input_leaves_the_link_open(path, change, words):
     response = Client().post(path, NEW | change)
-    assert response.status_code == 422 and words in response.content.decode()
+    assert response.status_code == 422
+    assert words in response.content.decode()
     assert Client().post(path, NEW).status_code == 302
 
 

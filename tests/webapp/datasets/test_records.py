@@ -64,7 +64,7 @@ def test_val_is_drawn_from_train_where_only_train_and_test_came(
         make_image(project, f"{number}.jpg", boxes=[("cat", 1, 1, 30, 30)], split="train")
     make_image(project, "t.jpg", boxes=[("cat", 1, 1, 30, 30)], split="test")
     counts = freeze(project, owner).counts["splits"]
-    assert (counts["train"]["images"], counts["val"]["images"], counts["test"]["images"]) == (8, 2, 1)
+    assert [counts[split]["images"] for split in ("train", "val", "test")] == [8, 2, 1]
 
 
 def test_says_what_is_missing_before_it_starts(project: Any, owner: Any, make_image: Any) -> None:

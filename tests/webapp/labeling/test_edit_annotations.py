@@ -113,9 +113,8 @@ def test_refuses_a_bad_box_in_words(
 
 
 def test_refuses_nan(client_of: Any, annotator: Any, project: Any, image: Any) -> None:
-    body = json.dumps(
-        {"base_revision": 0, "op_id": str(uuid.uuid4()), "upserts": [box(project, xmin=float("nan"))]}
-    )
+    upserts = [box(project, xmin=float("nan"))]
+    body = json.dumps({"base_revision": 0, "op_id": str(uuid.uuid4()), "upserts": upserts})
     answer = client_of(annotator).patch(
         f"/api/images/{image.pk}/annotations", body, content_type="application/json"
     )

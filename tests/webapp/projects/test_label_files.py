@@ -103,7 +103,8 @@ def test_conflicts_are_all_named_and_nothing_is_taken(client_of, annotator, proj
 )
 def test_bad_files(client_of, annotator, project, base, text, words):
     response = client_of(annotator).post(f"{base}import/", upload(text or b" "))
-    assert response.status_code == 422 and words in response.content.decode()
+    assert response.status_code == 422
+    assert words in response.content.decode()
     assert project.labels.count() == 2
 
 

@@ -34,8 +34,10 @@ def test_page_with_counts(client_of, annotator, project, base, make_image):
 
 def test_viewer_reads_only(client_of, viewer, base):
     page = client_of(viewer).get(base).content.decode()
-    assert "cat" in page and "Export" in page
-    assert 'value="cat"' not in page and "Add labels" not in page
+    assert "cat" in page
+    assert "Export" in page
+    assert 'value="cat"' not in page
+    assert "Add labels" not in page
 
 
 def test_empty_state(client_of, owner, project, base):
@@ -56,7 +58,8 @@ def test_add(client_of, annotator, project, base):
 @pytest.mark.parametrize("names", ["", " \n ", "x" * 101, "a\x07b"])
 def test_add_bad_names(client_of, annotator, project, base, names):
     response = client_of(annotator).post(f"{base}add/", {"names": names})
-    assert response.status_code == 422 and "err" in response.content.decode()
+    assert response.status_code == 422
+    assert "err" in response.content.decode()
     assert project.labels.count() == 2
 
 
@@ -111,7 +114,8 @@ def test_order(client_of, annotator, project, base, cat, dog):
 @pytest.mark.parametrize("ids", ["", "1", "x,y", "1,1", "999999"])
 def test_order_of_another_set(client_of, annotator, base, ids):
     response = client_of(annotator).post(f"{base}order/", {"ids": ids})
-    assert response.status_code == 409 and "changed" in response.json()["message"]
+    assert response.status_code == 409
+    assert "changed" in response.json()["message"]
 
 
 def test_merge(client_of, annotator, project, base, cat, dog, make_image):
@@ -121,7 +125,9 @@ def test_merge(client_of, annotator, project, base, cat, dog, make_image):
     assert set(image.annotations.values_list("label__name", flat=True)) == {"dog"}
     cat.refresh_from_db()
     image.refresh_from_db()
-    assert cat.retired_at is not None and cat.hotkey == "" and image.revision == 1
+    assert cat.retired_at is not None
+    assert cat.hotkey == ""
+    assert image.revision == 1
 
 
 @pytest.mark.parametrize("into", ["", "x", "999999", "self"])

@@ -26,7 +26,9 @@ def trashed(project, make_image) -> list:
 
 def test_page(client_of, annotator, owner, path, trashed):
     page = client_of(annotator).get(path).content.decode()
-    assert "a.jpg" in page and "c.jpg" not in page and "for good" not in page.split("<main")[1]
+    assert "a.jpg" in page
+    assert "c.jpg" not in page
+    assert "for good" not in page.split("<main")[1]
     assert "Delete all 2 images for good?" in client_of(owner).get(path).content.decode()
 
 
