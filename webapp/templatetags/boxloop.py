@@ -21,6 +21,12 @@ def icon(name: str, css: str = "") -> SafeString:
 
 
 @register.filter
+def basename(name: str) -> str:
+    """The last part of a relative name: what tells photos of one folder apart."""
+    return name.rpartition("/")[2] or name
+
+
+@register.filter
 def percent(value: float | None, digits: int = 1) -> str:
     """0.934 -> "93.4 %"; None -> "–"."""
     return "–" if value is None else f"{100 * value:.{digits}f} %"

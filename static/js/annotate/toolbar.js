@@ -45,7 +45,8 @@ export class Toolbar {
     const set = (id, words) => (document.getElementById(id).textContent = words);
     if (this.shownImage !== image) {
       this.shownImage = image;
-      set("image-name", image.name);
+      set("image-name", image.name.split("/").pop());
+      document.getElementById("image-name").title = image.name;
       set("position", `${image.position} of ${image.count}`);
       document.getElementById("previous").disabled = !image.previous_id;
       document.getElementById("next").disabled = !image.next_id;

@@ -112,6 +112,9 @@ def working_set(project: Project) -> dict[str, int]:
     labels = project.active_labels().filter(annotations__status="active").distinct().count()
     unsplit = counts["images"] - counts["train"] - counts["val"] - counts["test"]
     val = round(unsplit * VAL_FRACTION)
+    if not counts["val"] and not unsplit:
+        # Freezing draws val from train where only train and test came with the images.
+        val = round(counts["train"] * VAL_FRACTION)
     return {
         **counts,
         **boxes,
