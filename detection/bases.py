@@ -75,7 +75,7 @@ BASES = {
 
 
 def bases_dir() -> Path:
-    """Where bases lie: BOXLOOP_BASES, else `bases` in BOXLOOP_VAR, else var/bases beside the code."""
+    """Where bases lie: BOXLOOP_BASES, else `bases` in BOXLOOP_VAR, else var/bases of the repo."""
     if folder := os.environ.get("BOXLOOP_BASES"):
         return Path(folder)
     var = os.environ.get("BOXLOOP_VAR") or Path(__file__).resolve().parent.parent / "var"

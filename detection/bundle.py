@@ -23,7 +23,7 @@ def write_bundle(
     label_map: LabelMap,
     litert: bytes,
 ) -> None:
-    """Complete the bundle in ``folder``, which may hold other artefacts (`saved_model/` ...) already.
+    """Complete the bundle in ``folder``, which may hold other artefacts (`saved_model/`) already.
 
     Args:
         facts: for model.json: base, input_size, score_threshold, iou_threshold, map_50, map_50_95,

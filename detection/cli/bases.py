@@ -12,7 +12,7 @@ from pathlib import Path
 from detection.bases import BASES, BaseError, fetch_base
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "bases",
         help="list the pretrained bases, or fetch one",

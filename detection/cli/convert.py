@@ -11,7 +11,7 @@ from detection.convert import READERS, WRITERS, ConversionError, convert
 MOST_PROBLEMS = 50
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "convert",
         help="annotations from one format to another",

@@ -18,7 +18,7 @@ from detection.inference import Detector, DetectorError, load_detector
 from detection.types import Detection
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "detect",
         help="boxes, labels and confidences for images",

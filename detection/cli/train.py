@@ -21,7 +21,7 @@ NOTHING_TO_KEEP = 3
 MOST_PROBLEMS = 20
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "train",
         help="fine-tune a base on your images",

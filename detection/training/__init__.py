@@ -1,1 +1,1 @@
-"""Fine-tune a base: settings, schedule, checkpoints, the loop. Importing this loads no TensorFlow."""
+"""Fine-tune a base: settings, schedule, checkpoints, the loop. Importing it loads no TensorFlow."""

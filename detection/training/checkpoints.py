@@ -14,7 +14,7 @@ _FACTS = "__facts__"
 
 
 def save_checkpoint(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
-    """Write ``arrays`` and JSON ``facts`` to ``path`` (.npz); the old file stays until the new is whole."""
+    """Write ``arrays`` and JSON ``facts`` to ``path`` (.npz); replaced as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.writing")
     encoded = np.frombuffer(json.dumps(facts).encode(), np.uint8)

@@ -113,8 +113,8 @@ def ground_truth(split: CachedSplit, label_map: LabelMap) -> list[LabelledImage]
         for column in range(split.max_boxes):
             is_box, is_ignored = split.kinds[row, column]
             if is_box or is_ignored:
-                corners = (split.boxes_rel_xyxy[row, column] * scale).tolist()
+                xmin, ymin, xmax, ymax = (split.boxes_rel_xyxy[row, column] * scale).tolist()
                 label = label_map.items[int(split.classes[row, column])].name
-                boxes.append(Box(label, *corners, difficult=bool(is_ignored)))
+                boxes.append(Box(label, xmin, ymin, xmax, ymax, difficult=bool(is_ignored)))
         images.append(LabelledImage(name, width, height, tuple(boxes)))
     return images

@@ -95,7 +95,7 @@ class LogLine(models.Model):
 
 
 class TrainedModel(models.Model):
-    """Exported artefacts, with the label map, threshold and metrics that belong to them."""
+    """Exported artefacts with the label map, threshold, metrics and revision behind them."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="models")
     number = models.PositiveIntegerField()

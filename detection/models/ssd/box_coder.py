@@ -18,7 +18,7 @@ MAX_LOG_RATIO = 4.0  # keeps exp() finite when an untrained or diverging head an
 def encode(
     boxes_rel_xyxy: NDArray[np.float32], anchors_cxcywh: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Codes ``[N, 4]`` (ty, tx, th, tw) of ``boxes[N, 4]``, box by box against ``anchors[N, 4]``."""
+    """Codes ``[N, 4]`` (ty, tx, th, tw) of ``boxes[N, 4]``, each against its ``anchors[N, 4]``."""
     centres = (boxes_rel_xyxy[:, :2] + boxes_rel_xyxy[:, 2:]) / 2
     sizes = boxes_rel_xyxy[:, 2:] - boxes_rel_xyxy[:, :2]
     shift = CENTRE_SCALE * (centres - anchors_cxcywh[:, :2]) / anchors_cxcywh[:, 2:]

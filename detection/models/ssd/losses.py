@@ -15,7 +15,7 @@ def _areas(boxes_xyxy: tf.Tensor) -> tf.Tensor:
 
 
 def pairwise_iou(boxes_a_xyxy: tf.Tensor, boxes_b_xyxy: tf.Tensor) -> tf.Tensor:
-    """IoU ``[B, M, A]`` of every box in ``boxes_a[B, M, 4]`` with every one in ``boxes_b[B, A, 4]``.
+    """IoU ``[B, M, A]`` of each box in ``boxes_a[B, M, 4]`` with each in ``boxes_b[B, A, 4]``.
 
     Empty boxes have IoU 0 with everything.
     """
