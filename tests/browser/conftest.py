@@ -29,7 +29,8 @@ BASE = "ssdlite_mobilenet_v2_coco"
 
 
 def find_browser() -> str | None:
-    return os.environ.get("BOXLOOP_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    installed = filter(None, map(shutil.which, BROWSERS))
+    return os.environ.get("BOXLOOP_CHROMIUM") or next(installed, None)
 
 
 def bases_folder() -> Path:
@@ -114,9 +115,8 @@ def product() -> Iterator[Product]:
         environment.pop(name, None)
     log = (var / "up.log").open("wb")
     for command in (["migrate", "-v0"], ["collectstatic", "--no-input", "-v0"]):
-        subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, stderr=log
-        )
+        manage = [sys.executable, "manage.py", *command]
+        subprocess.run(manage, cwd=ROOT, env=environment, check=True, stderr=log)
     process = subprocess.Popen(
         [sys.executable, "manage.py", "up", "--port", str(port)],
         cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True,

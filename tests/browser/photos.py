@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 ROOT = Path(__file__).resolve().parents[2]
 MICROCONTROLLER = ROOT.parent / "shared" / "data" / "microcontroller" / "images"
 SHAPES = {"disc": (214, 66, 54), "square": (52, 96, 204)}
+NamedBox = tuple[str, list[int]]
 
 
-def draw_shapes(seed: int, size: tuple[int, int] = (400, 300)) -> tuple[bytes, list[tuple[str, list[int]]]]:
+def draw_shapes(seed: int, size: tuple[int, int] = (400, 300)) -> tuple[bytes, list[NamedBox]]:
     """A JPEG with one disc and one square on noise, and their boxes (xmin, ymin, xmax, ymax)."""
     chance = random.Random(seed)
     width, height = size
@@ -32,7 +33,7 @@ def draw_shapes(seed: int, size: tuple[int, int] = (400, 300)) -> tuple[bytes, l
     return buffer.getvalue(), boxes
 
 
-def voc_xml(name: str, size: tuple[int, int], boxes: list[tuple[str, list[int]]]) -> str:
+def voc_xml(name: str, size: tuple[int, int], boxes: list[NamedBox]) -> str:
     objects = "".join(
         f"<object><name>{escape(label)}</name><bndbox><xmin>{box[0]}</xmin><ymin>{box[1]}</ymin>"
         f"<xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"

@@ -75,7 +75,9 @@ def test_a_training_whose_worker_is_killed_goes_on_and_ends(
         lambda: checkpoint.exists() and any(checkpoint.glob("last*")), 150, "no checkpoint came"
     )
     workers = [
-        pid for pid in product.processes("celery") if b"gpu" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid
+        for pid in product.processes("celery")
+        if b"gpu" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     assert workers, "no gpu worker is running"
     for pid in workers:

@@ -13,7 +13,7 @@ TRAINING_MINUTES = 8
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> None:
-    """Wait for a condition that Playwright has no words for (the CSP forbids its evaluated ones)."""
+    """Wait for a condition that Playwright has no words for (the CSP forbids evaluated ones)."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{seconds:.0f} s went by without {what}"
