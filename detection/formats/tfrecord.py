@@ -14,6 +14,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -82,31 +83,44 @@ def encode_example(
         KeyError: a box's label is not in the label map.
     """
     boxes, width, height = image.boxes, image.width, image.height
-    name = [image.name.encode("utf-8", "surrogateescape")]
-    digest = [hashlib.sha256(image_bytes).hexdigest().encode("ascii")]
+    name = image.name.encode("utf-8", "surrogateescape")
+    digest = hashlib.sha256(image_bytes).hexdigest().encode("ascii")
     by_name = label_map.by_name
     labels = [by_name[box.label] for box in boxes]
+    corners = list(zip(*[box.xyxy for box in boxes], strict=True)) or [()] * 4
+    xmin, ymin, xmax, ymax = corners
     parts = [
-        _HEIGHT.ints([height]),
-        _WIDTH.ints([width]),
-        _FILENAME.bytes_list(name),
-        _SOURCE_ID.bytes_list(name),
-        _SHA256.bytes_list(digest),
-        _FORMAT.bytes_list([image_format.encode("ascii")]),
+        _repeated_ints(_HEIGHT, (height,)),
+        _repeated_ints(_WIDTH, (width,)),
+        *_FILENAME.one_bytes(name),
+        *_SOURCE_ID.one_bytes(name),
+        *_SHA256.one_bytes(digest),
+        _repeated_texts(_FORMAT, (image_format,)),
         *_ENCODED.one_bytes(image_bytes),
-        _XMIN.floats([box.xmin / width for box in boxes]),
-        _XMAX.floats([box.xmax / width for box in boxes]),
-        _YMIN.floats([box.ymin / height for box in boxes]),
-        _YMAX.floats([box.ymax / height for box in boxes]),
+        _XMIN.floats([value / width for value in xmin]),
+        _XMAX.floats([value / width for value in xmax]),
+        _YMIN.floats([value / height for value in ymin]),
+        _YMAX.floats([value / height for value in ymax]),
         _CLASS_TEXT.bytes_list([label.name.encode("utf-8") for label in labels]),
         _CLASS_LABEL.ints([label.id for label in labels]),
-        _DIFFICULT.ints([box.difficult for box in boxes]),
-        _TRUNCATED.ints([box.truncated for box in boxes]),
-        _VIEW.bytes_list([box.pose.encode("utf-8") for box in boxes]),
+        _repeated_ints(_DIFFICULT, tuple([box.difficult for box in boxes])),
+        _repeated_ints(_TRUNCATED, tuple([box.truncated for box in boxes])),
+        _repeated_texts(_VIEW, tuple([box.pose for box in boxes])),
     ]
     if any(box.crowd for box in boxes):
         parts.append(_IS_CROWD.ints([box.crowd for box in boxes]))
     return encode_features(parts)
+
+
+@lru_cache(maxsize=512)
+def _repeated_ints(key: FeatureKey, values: tuple[int, ...]) -> bytes:
+    """Sizes and flags: one image's are mostly those of another."""
+    return key.ints(values)
+
+
+@lru_cache(maxsize=512)
+def _repeated_texts(key: FeatureKey, values: tuple[str, ...]) -> bytes:
+    return key.bytes_list([value.encode("utf-8") for value in values])
 
 
 def decode_example(
