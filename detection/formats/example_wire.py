@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from detection.names import visible
 
@@ -39,35 +40,37 @@ class FeatureKey:
         """The entry with a BytesList."""
         parts = [part for value in values for part in (_FIELD_1, _varint(len(value)), value)]
         body = b"".join(parts)
-        return self._head(b"\x0a", len(body)) + body
+        return _head(self._name, b"\x0a", len(body)) + body
 
     def one_bytes(self, value: bytes) -> tuple[bytes, bytes]:
         """The entry with one byte string, in two parts, so that a large one is not copied."""
         start = _FIELD_1 + _varint(len(value))
-        return self._head(b"\x0a", len(start) + len(value)) + start, value
+        return _head(self._name, b"\x0a", len(start) + len(value)) + start, value
 
     def floats(self, values: Sequence[float]) -> bytes:
         """The entry with a FloatList (float32, packed)."""
         size = 4 * len(values)
         body = struct.pack(f"<{len(values)}f", *values)
         body = b"".join((_FIELD_1, _varint(size), body)) if values else b""
-        return self._head(b"\x12", len(body)) + body
+        return _head(self._name, b"\x12", len(body)) + body
 
     def ints(self, values: Sequence[int]) -> bytes:
         """The entry with an Int64List (packed)."""
         if not values:
-            return self._head(b"\x1a", 0)
+            return _head(self._name, b"\x1a", 0)
         small = min(values) >= 0 and max(values) < 0x80
         packed = bytes(values) if small else b"".join(map(_varint, values))
         body = b"".join((_FIELD_1, _varint(len(packed)), packed))
-        return self._head(b"\x1a", len(body)) + body
+        return _head(self._name, b"\x1a", len(body)) + body
 
-    def _head(self, kind: bytes, body_size: int) -> bytes:
-        """All that stands before a body of this size: entry, key, feature, list."""
-        inner = kind + _varint(body_size)
-        feature_size = _varint(len(inner) + body_size)
-        size = len(self._name) + len(feature_size) + len(inner) + body_size
-        return b"".join((_FIELD_1, _varint(size), self._name, feature_size, inner))
+
+@lru_cache(maxsize=4096)
+def _head(name: bytes, kind: bytes, body_size: int) -> bytes:
+    """All that stands before a body of this size: entry, key, feature, list."""
+    inner = kind + _varint(body_size)
+    feature_size = _varint(len(inner) + body_size)
+    size = len(name) + len(feature_size) + len(inner) + body_size
+    return b"".join((_FIELD_1, _varint(size), name, feature_size, inner))
 
 
 def encode_features(parts: Sequence[bytes]) -> bytes:

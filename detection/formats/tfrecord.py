@@ -201,9 +201,11 @@ class RecordWriter:
 
     def __enter__(self) -> RecordWriter:
         self.paths[0].parent.mkdir(parents=True, exist_ok=True)
+        # At most 4 MiB in all: many shards must not take more memory than few.
+        buffering = min(max(2**22 // len(self.paths), 16 * 1024), 64 * 1024)
         with ExitStack() as stack:
             for path in self.paths:
-                file = _part(path).open("wb", buffering=32 * 1024)
+                file = _part(path).open("wb", buffering)
                 self._files.append(stack.enter_context(file))
             self._stack = stack.pop_all()
         return self
