@@ -16,6 +16,7 @@ from detection.export_check import (
     SAME_INPUT,
     Comparison,
     Picture,
+    checked_score,
     compare,
     litert_detect,
     resized,
@@ -99,6 +100,8 @@ def load_trained(bundle: Path) -> tuple[keras.Model, LabelMap]:
     try:
         architecture = (bundle / _ARCHITECTURE).read_text(encoding="utf-8")
         model = keras.models.model_from_json(architecture)
+        if not isinstance(model, keras.Model):
+            raise ValueError(f"{_ARCHITECTURE} describes no model")
         model.load_weights(bundle / _WEIGHTS)
         return model, read_label_map(bundle / "label_map.pbtxt")
     except (OSError, ValueError, TypeError, LabelMapError, json.JSONDecodeError) as error:
@@ -128,6 +131,7 @@ def _check(
     pictures = list(pictures)[:MOST_PICTURES]
     squares = [resized(picture, input_size) for picture in pictures]
     trained = [trained_candidates(model, square) for square in squares]
+    least = checked_score(trained)
     in_litert = litert_detect(litert, iou_threshold)
     in_saved_model = saved_model_detect(SavedModel(folder / "saved_model"), label_map.class_index)
     checks = [
@@ -137,7 +141,7 @@ def _check(
     ]
     comparisons = []
     for artefact, detect, shown, tolerance in checks:
-        comparison = compare(artefact, detect, shown, trained, iou_threshold, tolerance)
+        comparison = compare(artefact, detect, shown, trained, iou_threshold, tolerance, least)
         if not comparison.agrees:
             raise ExportError(_words_for_difference(comparison))
         comparisons.append(comparison)

@@ -28,6 +28,8 @@ from detection.models.ssd.postprocessing import (
 from detection.saved_model import SavedModel
 
 CHECKED_SCORE = 0.3
+# Where the model is so unsure that nothing reaches the score above.
+UNSURE_CHECKED_SCORE = 0.1
 Picture = NDArray[np.uint8]
 
 
@@ -108,6 +110,12 @@ def trained_candidates(model: keras.Model, square: Picture) -> Candidates:
     return Candidates(boxes.numpy()[0], tf.sigmoid(outputs["class_logits"]).numpy()[0])
 
 
+def checked_score(trained: Sequence[Candidates]) -> float:
+    """The score from which on exports are checked: lower where the model is unsure of all."""
+    surest = max((float(one.scores.max(initial=0.0)) for one in trained), default=0.0)
+    return CHECKED_SCORE if surest >= CHECKED_SCORE else UNSURE_CHECKED_SCORE
+
+
 def litert_detect(litert: bytes, iou_threshold: float) -> Callable[[Picture], Found]:
     """Detect with a LiteRT flatbuffer on pictures that are resized already."""
     from ai_edge_litert.interpreter import Interpreter
@@ -147,17 +155,18 @@ def compare(
     trained: Sequence[Candidates],
     iou_threshold: float,
     tolerance: Tolerance,
+    least_score: float = CHECKED_SCORE,
 ) -> Comparison:
     """Hold ``detect`` on each picture against what the trained model says of it.
 
     Every detection must be one of the trained model's candidates, and every candidate with a
-    score of ``CHECKED_SCORE`` must be detected, or have been suppressed by a better one.
+    score of ``least_score`` must be detected, or have been suppressed by a better one.
     """
     num_boxes, lost, ious, differences = 0, 0, [1.0], [0.0]
     for picture, candidates in zip(pictures, trained, strict=True):
         found = detect(picture)
         for klass in range(candidates.scores.shape[1]):
-            of_class = (found.classes == klass) & (found.scores >= CHECKED_SCORE)
+            of_class = (found.classes == klass) & (found.scores >= least_score)
             near = candidates.scores[:, klass] >= DEFAULT_SCORE_THRESHOLD / 2
             boxes = np.clip(candidates.boxes_xyxy[near], 0.0, 1.0)
             scores = candidates.scores[near, klass]
@@ -166,7 +175,8 @@ def compare(
                 iou, difference = _nearest(found, index, boxes, scores)
                 ious.append(iou)
                 differences.append(difference)
-            lost += _num_lost(found, klass, boxes, scores, iou_threshold, tolerance)
+            wanted = scores >= least_score + tolerance.score
+            lost += _num_lost(found, klass, boxes[wanted], scores[wanted], iou_threshold, tolerance)
     return Comparison(
         artefact, tolerance, len(pictures), num_boxes, min(ious), max(differences), lost
     )
@@ -194,14 +204,14 @@ def _num_lost(
     tolerance: Tolerance,
 ) -> int:
     """Candidates that are neither detected nor overlapped enough by a better detection."""
-    wanted = scores >= CHECKED_SCORE + tolerance.score
     if len(found.scores) == MAX_DETECTIONS:
-        wanted &= scores > found.scores.min() + tolerance.score
+        in_time = scores > found.scores.min() + tolerance.score
+        boxes, scores = boxes[in_time], scores[in_time]
     same = found.classes == klass
-    if not wanted.any() or not same.any():
-        return int(wanted.sum())
-    iou = iou_matrix(boxes[wanted], np.clip(found.boxes_xyxy[same], 0.0, 1.0))
-    better = found.scores[same][None, :] >= scores[wanted][:, None] - tolerance.score
+    if not len(scores) or not same.any():
+        return len(scores)
+    iou = iou_matrix(boxes, np.clip(found.boxes_xyxy[same], 0.0, 1.0))
+    better = found.scores[same][None, :] >= scores[:, None] - tolerance.score
     # Suppression looks at boxes that are not clipped, so that these may overlap a little less.
     slack = 1.0 - tolerance.iou + 0.1
     covered = (iou >= iou_threshold - slack) & better

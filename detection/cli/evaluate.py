@@ -105,8 +105,8 @@ def _measured_labels(model: str, detector: Detector, truth: Sequence[LabelledIma
             f"{_listed(detector.labels)}. Train it on such data first."
         )
     for label in unknown:
-        words = f"The model has no label {label!r}; its {boxes[label]:,} boxes are not measured."
-        print(words, file=sys.stderr)
+        count = f"{boxes[label]:,} box{'es' if boxes[label] != 1 else ''}"
+        print(f"The model has no label {label!r}: {count} not measured.", file=sys.stderr)
     if model not in BASES:
         return detector.label_map
     # Nobody labelled all that a base knows: its other detections are no errors.
