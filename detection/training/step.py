@@ -10,6 +10,7 @@ from detection.models.ssd import box_coder
 from detection.models.ssd.anchors import anchors_to_xyxy, make_anchors
 from detection.models.ssd.assignment import assign
 from detection.models.ssd.losses import detection_loss
+from detection.training.optimizer import AdamW, flatten
 
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 5.0
@@ -30,21 +31,18 @@ class TrainingStep:
         anchors = make_anchors(input_size)
         self.anchors = tf.constant(anchors)
         self.anchors_xyxy = tf.constant(anchors_to_xyxy(anchors))
-        self.optimizer = keras.optimizers.AdamW(
-            learning_rate=0.0, weight_decay=WEIGHT_DECAY, global_clipnorm=CLIP_NORM
-        )
-        self.optimizer.exclude_from_weight_decay(
-            [v for v in model.trainable_variables if len(v.shape) < 2]
-        )
-        self.optimizer.build(model.trainable_variables)
-        self.average = [tf.Variable(v.value, trainable=False) for v in model.weights]
+        # Keras wraps TensorFlow's variables; the graph below is built of the latter.
+        self._trainable: list[tf.Variable] = [v.value for v in model.trainable_variables]
+        self._weights: list[tf.Variable] = [v.value for v in model.weights]
+        is_matrix = [len(variable.shape) > 1 for variable in self._trainable]
+        self.optimizer = AdamW(self._trainable, is_matrix, WEIGHT_DECAY, CLIP_NORM)
+        self._average = tf.Variable(flatten(self._weights), trainable=False)
         self._compiled = tf.function(self._step, reduce_retracing=True)
 
     def __call__(self, batch: Batch, learning_rate: float) -> float:
         """Learn from ``batch`` (see ``input_pipeline.training_batches``); returns its loss."""
-        self.optimizer.learning_rate.assign(learning_rate)
         tensors = {name: batch[name] for name in batch if name != "picture"}
-        return float(self._compiled(tensors))
+        return float(self._compiled(tensors, tf.constant(learning_rate, tf.float32)))
 
     def loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
         """The batch's scalar loss."""
@@ -68,38 +66,39 @@ class TrainingStep:
             assignment.ignored,
         )
 
-    def _step(self, batch: Batch) -> tf.Tensor:
+    def _step(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = self.loss(batch, training=True)
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(loss, [v.value for v in variables])
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        step = tf.cast(self.optimizer.iterations.value, tf.float32)
+        gradients = tape.gradient(loss, self._trainable)
+        self.optimizer.apply(gradients, learning_rate)
+        step = tf.cast(self.optimizer.step, tf.float32)
         decay = tf.minimum(AVERAGE_DECAY, (1.0 + step) / (10.0 + step))
-        for averaged, variable in zip(self.average, self.model.weights, strict=True):
-            averaged.assign_sub((1.0 - decay) * (averaged - variable.value))
+        self._average.assign_sub((1.0 - decay) * (self._average - flatten(self._weights)))
         return loss
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on, by name."""
-        arrays = {f"model/{v.path}": np.array(v) for v in self.model.weights}
-        arrays |= {f"optimizer/{v.path}": np.array(v) for v in self.optimizer.variables}
-        for variable, averaged in zip(self.model.weights, self.average, strict=True):
-            arrays[f"average/{variable.path}"] = averaged.numpy()
+        arrays = {f"model/{v.path}": v.numpy() for v in self.model.weights}
+        arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.state().items()}
+        arrays["average"] = self._average.numpy()
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take up ``state`` again. Raises KeyError when it is of another model."""
+        """Take up ``state`` again. Raises KeyError or ValueError when it is of another model."""
         for variable in self.model.weights:
             variable.assign(arrays[f"model/{variable.path}"])
-        for variable in self.optimizer.variables:
-            variable.assign(arrays[f"optimizer/{variable.path}"])
-        for variable, averaged in zip(self.model.weights, self.average, strict=True):
-            averaged.assign(arrays[f"average/{variable.path}"])
+        prefix = "optimizer/"
+        self.optimizer.restore(
+            {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+        )
+        self._average.assign(arrays["average"])
 
     def averaged_weights(self) -> dict[str, np.ndarray]:
         """The averaged weights by the model's own names: what is evaluated and exported."""
-        return {
-            variable.path: averaged.numpy()
-            for variable, averaged in zip(self.model.weights, self.average, strict=True)
-        }
+        weights, start = {}, 0
+        average = self._average.numpy()
+        for variable in self.model.weights:
+            size = int(np.prod(variable.shape))
+            weights[variable.path] = average[start : start + size].reshape(variable.shape)
+            start += size
+        return weights

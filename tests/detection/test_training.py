@@ -1,0 +1,254 @@
+"""Training: a tiny model learns, a cut-off run ends as an uncut one, and what stops a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detection.training.checkpoints import load_checkpoint, save_checkpoint
+from detection.training.schedule import learning_rate
+from detection.training.settings import (
+    TrainingError,
+    TrainingSettings,
+    automatic_epochs,
+    epochs_in,
+)
+from tests.detection.synthetic import COLOURS, scene_split
+
+tf = pytest.importorskip("tensorflow")
+
+import keras  # noqa: E402
+
+from detection.input_pipeline import Augmentation, sample_order, training_batches  # noqa: E402
+from detection.label_map import LabelMap  # noqa: E402
+from detection.models.ssd.detector import build_detector  # noqa: E402
+from detection.training.optimizer import AdamW  # noqa: E402
+from detection.training.step import TrainingStep  # noqa: E402
+from detection.training.validator import Validator  # noqa: E402
+
+SIDE = 96
+LABELS = LabelMap.from_names(COLOURS)
+
+
+def tiny_step(seed: int = 3) -> TrainingStep:
+    keras.utils.set_random_seed(seed)
+    return TrainingStep(build_detector(len(LABELS), SIDE, width=0.25), SIDE)
+
+
+def batches(split, order, first_step=0, augmentation=None):
+    return training_batches(
+        split,
+        order,
+        batch_size=4,
+        input_size=SIDE,
+        seed=11,
+        augmentation=augmentation or Augmentation(),
+        first_sample=first_step * 4,
+    )
+
+
+# -- how long and how fast -----------------------------------------------------------------------
+
+
+def test_automatic_epochs_give_small_sets_enough_and_large_ones_an_end():
+    assert automatic_epochs(121) * 121 == pytest.approx(4800, abs=121)
+    assert automatic_epochs(292) == 30
+    assert automatic_epochs(1000) == 12
+    assert automatic_epochs(5000) == 6
+    assert automatic_epochs(2) == 300
+
+
+def test_a_time_budget_buys_at_least_one_epoch():
+    assert epochs_in(600, 10, 60) == 54
+    assert epochs_in(10, 10, 60) == 1
+
+
+def test_learning_rate_rises_then_falls_to_a_fiftieth():
+    rates = [learning_rate(step, 200, 1e-3) for step in range(200)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[-1] == pytest.approx(2e-5, rel=0.05)
+    assert np.all(np.diff(rates[10:]) <= 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"minutes": 0.0}, {"minutes": float("nan")}, {"input_size": 32},
+     {"batch_size": 0}],
+)  # fmt: skip
+def test_senseless_settings_are_refused_in_words(wrong):
+    with pytest.raises(TrainingError, match=r"[.]$"):
+        TrainingSettings(**wrong)
+
+
+# -- the pipeline --------------------------------------------------------------------------------
+
+
+def test_sample_order_shows_every_picture_once_a_pass():
+    order = sample_order(5, 13, seed=1)
+    assert sorted(order[:5]) == sorted(order[5:10]) == list(range(5))
+    assert order.tolist() == sample_order(5, 13, seed=1).tolist()
+    assert order.tolist() != sample_order(5, 13, seed=2).tolist()
+    assert order.tolist() == sample_order(5, 20, seed=1)[:13].tolist()
+
+
+def test_without_augmentation_pictures_and_boxes_stay_as_they_are():
+    split = scene_split(4, SIDE)
+    batch = next(iter(batches(split, np.arange(4), augmentation=Augmentation(*[False] * 3))))
+    np.testing.assert_allclose(batch["images"], split.pixels / 127.5 - 1.0, atol=1e-5)
+    np.testing.assert_allclose(batch["boxes_xyxy"], split.boxes_rel_xyxy, atol=1e-6)
+    np.testing.assert_array_equal(batch["is_box"], np.ones((4, 2)))
+    assert batch["picture"].numpy().tolist() == [0, 1, 2, 3]
+
+
+def test_boxes_follow_the_crop_and_the_flip():
+    """The rectangle's colour is found within its moved box, and the box is full of it."""
+    split = scene_split(4, SIDE)
+    seen = 0
+    for batch in batches(split, sample_order(4, 40, 5), augmentation=Augmentation(colour=False)):
+        for row in range(4):
+            pixels = (batch["images"][row].numpy() + 1) * 127.5
+            for box, is_box in zip(batch["boxes_xyxy"][row], batch["is_box"][row], strict=True):
+                xmin, ymin, xmax, ymax = np.round(box.numpy() * SIDE).astype(int)
+                inner = pixels[ymin + 2 : ymax - 2, xmin + 2 : xmax - 2]
+                if is_box and inner.size:
+                    spread = inner.max(axis=(0, 1)) - inner.min(axis=(0, 1))
+                    assert spread.max() < 12
+                    assert abs(inner.mean() - 130) > 5
+                    seen += 1
+    assert seen > 40
+
+
+def test_the_same_sample_is_the_same_after_a_resume():
+    split, order = scene_split(4, SIDE), sample_order(4, 24, 5)
+    whole = [batch["images"].numpy() for batch in batches(split, order)]
+    rest = [batch["images"].numpy() for batch in batches(split, order, first_step=2)]
+    assert len(whole) == 6
+    np.testing.assert_array_equal(whole[2:], rest)
+
+
+# -- learning ------------------------------------------------------------------------------------
+
+
+def test_adamw_steps_by_hand():
+    weights = tf.Variable([[1.0, -2.0]])
+    bias = tf.Variable([0.5])
+    optimizer = AdamW([weights, bias], [True, False], weight_decay=0.1, clip_norm=1e9)
+    optimizer.apply([tf.constant([[3.0, -0.1]]), tf.constant([0.0])], tf.constant(0.01))
+    # The first step is the rate itself, against the gradient's sign; then decay, weights only.
+    np.testing.assert_allclose(weights, [[1 - 0.01 - 0.001, -2 + 0.01 + 0.002]], atol=1e-6)
+    np.testing.assert_allclose(bias, [0.5], atol=1e-7)
+
+
+def test_adamw_clips_by_the_norm_of_all():
+    one, other = tf.Variable([0.0]), tf.Variable([0.0])
+    optimizer = AdamW([one, other], [False, False], weight_decay=0.0, clip_norm=1.0)
+    optimizer.apply([tf.constant([3.0]), tf.constant([4.0])], tf.constant(0.0))
+    np.testing.assert_allclose(optimizer.first_moment, [0.06, 0.08], atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> tuple[TrainingStep, list[float]]:
+    """A tiny random model after 240 steps on four pictures, and its losses."""
+    step, split = tiny_step(), scene_split(4, SIDE)
+    order = sample_order(4, 4 * 240, 0)
+    losses = [
+        step(batch, learning_rate(number, 240, 4e-3))
+        for number, batch in enumerate(
+            batches(split, order, augmentation=Augmentation(*[False] * 3))
+        )
+    ]
+    return step, losses
+
+
+def test_a_tiny_model_overfits_four_pictures(learnt):
+    step, losses = learnt
+    assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
+    split = scene_split(4, SIDE)
+    validator = Validator(step.model, LABELS, SIDE)
+    validator.take_weights(step.averaged_weights())
+    for row, found in enumerate(validator.detect(split)):
+        assert {detection.label for detection in found[:2]} == set(COLOURS)
+        for detection in found[:2]:
+            index = list(COLOURS).index(detection.label)
+            true = split.boxes_rel_xyxy[row, index] * SIDE
+            assert np.abs(np.array(detection.xyxy) - true).max() < 0.08 * SIDE
+
+
+def test_saved_and_loaded_it_detects_the_same(learnt, tmp_path: Path):
+    step, _ = learnt
+    split = scene_split(4, SIDE)
+    save_checkpoint(tmp_path / "best.npz", step.averaged_weights(), {"epoch": 7})
+    first = Validator(step.model, LABELS, SIDE)
+    first.take_weights(step.averaged_weights())
+    arrays, facts = load_checkpoint(tmp_path / "best.npz")
+    second = Validator(build_detector(len(LABELS), SIDE, width=0.25), LABELS, SIDE)
+    second.take_weights(arrays)
+    assert facts == {"epoch": 7}
+    assert first.detect(split) == second.detect(split)
+
+
+def test_a_resumed_run_ends_as_an_uncut_one(tmp_path: Path):
+    split, order = scene_split(4, SIDE), sample_order(4, 4 * 6, 9)
+    uncut = tiny_step()
+    for number, batch in enumerate(batches(split, order)):
+        if number == 3:
+            save_checkpoint(tmp_path / "last.npz", uncut.state(), {})
+        uncut(batch, 1e-3)
+    arrays, _ = load_checkpoint(tmp_path / "last.npz")
+    resumed = tiny_step(seed=99)
+    resumed.restore(arrays)
+    for batch in batches(split, order, first_step=3):
+        resumed(batch, 1e-3)
+    wanted, found = uncut.state(), resumed.state()
+    assert wanted.keys() == found.keys()
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path):
+    step = tiny_step()
+    state = step.state()
+    del state["average"]
+    with pytest.raises(KeyError):
+        step.restore(state)
+
+
+def test_pictures_without_boxes_teach_that_there_is_nothing():
+    split = scene_split(4, SIDE)
+    split.kinds[:] = 0
+    step = tiny_step()
+    batch = next(iter(batches(split, np.arange(4))))
+    before = float(step.loss(batch, training=False))
+    assert np.isfinite(before)
+    assert before > 0
+
+
+# -- checkpoints ---------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_whole_or_the_older_one(tmp_path: Path, monkeypatch):
+    path = tmp_path / "last.npz"
+    assert load_checkpoint(path) is None
+    save_checkpoint(path, {"a": np.arange(3)}, {"epoch": 1})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(path, {"a": np.zeros(3)}, {"epoch": 2})
+    arrays, facts = load_checkpoint(path)
+    assert facts == {"epoch": 1}
+    assert arrays["a"].tolist() == [0, 1, 2]
+
+
+def test_settings_are_saved_as_json(tmp_path: Path):
+    TrainingSettings(epochs=3).save(tmp_path / "run.json", epochs_chosen=3)
+    stored = json.loads((tmp_path / "run.json").read_text())
+    assert stored["epochs"] == stored["epochs_chosen"] == 3
+    assert stored["base"] == "ssdlite_mobilenet_v2_coco"
