@@ -94,7 +94,7 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def product() -> Iterator[Product]:
     """Boxloop on a free port, with a state folder of its own and this machine's bases."""
     if not (bases_folder() / BASE).exists():
@@ -168,5 +168,5 @@ def page(chromium: Any, product: Product) -> Iterator[Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The newcomer's loop comes first: it makes the first account, which an empty product allows."""
+    """The newcomer's loop comes first: only an empty product lets it make the first account."""
     items.sort(key=lambda item: item.path.name != "test_main_job.py")
