@@ -50,6 +50,9 @@ def draw_a_box(page: Any, tmp_path: Path) -> int:
     page.get_by_text("1 image imported").first.wait_for(timeout=30_000)
     page.goto(page.url.split("?")[0].replace("/images/", "/label/"))
     page.locator("#image-name", has_text="unlabelled.jpg").wait_for()
+    page.locator("#pixels img").first.wait_for()
+    shown = "document.getElementById('editor').editor.store.document?.name === 'unlabelled.jpg'"
+    until(lambda: page.evaluate(shown), 15, "the photo in the editor")
     page.keyboard.press("1")
     stage = page.locator("#stage").bounding_box()
     x, y = stage["x"] + stage["width"] * 0.4, stage["y"] + stage["height"] * 0.4
