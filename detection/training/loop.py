@@ -24,7 +24,7 @@ from detection.bases import weights_dir
 from detection.evaluation import evaluate, quick_scores, worst_images
 from detection.export import export_bundle
 from detection.input_pipeline import Augmentation, sample_order, training_batches
-from detection.models.ssd.detector import build_detector
+from detection.models.ssd.detector import build_detector, freeze_early_layers
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
 from detection.models.ssd.weights import load_published, read_graph_model
 from detection.training.checkpoints import load_checkpoint, save_checkpoint
@@ -105,6 +105,7 @@ class _Run:
         self.steps = max(1, data.train.num_images // self.batch_size)
         self.model = build_detector(len(data.label_map), settings.input_size)
         load_published(self.model, read_graph_model(weights_dir(settings.base)), None)
+        freeze_early_layers(self.model)
         self.step = TrainingStep(self.model, settings.input_size)
         self.validator = Validator(self.model, data.label_map, settings.input_size)
         self.truth = data.val_truth()

@@ -23,6 +23,16 @@ EXPANSION = 6
 # (channels of the 1x1 squeeze, channels out) of the stride-2 layers that follow the backbone.
 EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
 STRIDE_16_BLOCK = 13
+# The stem and the blocks at strides 2 and 4.
+EARLY_LAYERS = ("Conv", "expanded_conv", "expanded_conv_1", "expanded_conv_2")
+
+
+def is_early(layer_name: str) -> bool:
+    """Whether the layer belongs to the stem or to a block at stride 2 or 4."""
+    block, _, part = layer_name.rpartition("_")
+    if part == "relu":
+        block = block.rpartition("_")[0]
+    return layer_name == "Conv" or (block in EARLY_LAYERS and block != "Conv")
 
 
 def _scaled(channels: int, width: float) -> int:
