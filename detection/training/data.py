@@ -90,6 +90,8 @@ def _refuse_untrainable(train: CachedSplit) -> None:
 def remarks(data: RunData) -> list[str]:
     """What one should know before a long training, in sentences."""
     found = []
+    if data.train.num_images == 1:
+        found.append("There is one image to learn from only: others will hardly be recognised.")
     learnt = data.train.kinds[..., BOX] > 0
     counts = np.bincount(data.train.classes[learnt], minlength=len(data.label_map))
     without = [name for name, count in zip(data.label_map.names, counts, strict=True) if not count]

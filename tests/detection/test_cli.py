@@ -200,7 +200,7 @@ def test_its_model_detects(whole, data: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_killed_it_goes_on_and_ends_the_same(whole, data: Path, tmp_path: Path):
-    uncut_out, uncut = whole
+    _, uncut = whole
     out = tmp_path / "run"
     child = subprocess.Popen(
         train_command(data, out, "--epochs", 3), cwd=ROOT, stdout=subprocess.PIPE,
