@@ -7,7 +7,10 @@ the system's page cache, larger ones do not push the trainer out of memory.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -22,8 +25,10 @@ from detection.label_map import LabelMap
 from detection.records import RecordExample, read_examples
 
 BOX, IGNORED = 0, 1
-DECODERS = 2
-DECODE_AHEAD = 32
+DECODERS = os.cpu_count() or 1
+DECODE_AHEAD = 16 * DECODERS
+# The disk is not filled to its last byte: checkpoints and the model need room, too.
+SPARE_BYTES = 500_000_000
 
 
 @dataclass
@@ -53,25 +58,42 @@ class CachedSplit:
 
 
 def cache_split(
-    records: Sequence[Path], label_map: LabelMap, side: int, pixels_path: Path
+    records: Sequence[Path],
+    label_map: LabelMap,
+    side: int,
+    pixels_path: Path,
+    on_picture: Callable[[], None] = lambda: None,
 ) -> CachedSplit:
     """Read ``records``, decode and shrink every picture to ``side`` x ``side`` pixels.
 
-    The pixels go to ``pixels_path`` (.npy). Raises ValueError for a record that is broken or has
-    a label that ``label_map`` has not.
+    The pixels go to ``pixels_path`` (.npy); ``on_picture`` is called after each. Raises ValueError
+    for a record that is broken or has a label that ``label_map`` has not, and where the disk is
+    too small.
     """
     truths = [example.without_picture() for example in read_examples(records)]
     split = _ground_truth(truths, label_map)
     pixels_path.parent.mkdir(parents=True, exist_ok=True)
     shape = (len(truths), side, side, 3)
+    _refuse_full_disk(pixels_path.parent, math.prod(shape))
     pixels = np.lib.format.open_memmap(pixels_path, "w+", np.uint8, shape)
     with ThreadPoolExecutor(DECODERS) as pool:
         jobs = ((example.encoded, side, example.name) for example in read_examples(records))
         for row, picture in enumerate(_map_ahead(pool, jobs)):
             pixels[row] = picture
+            on_picture()
     pixels.flush()
     split.pixels = pixels
     return split
+
+
+def _refuse_full_disk(folder: Path, needed: int) -> None:
+    """A mapped file that meets a full disk ends the process without a word: look before."""
+    free = shutil.disk_usage(folder).free
+    if needed + SPARE_BYTES > free:
+        raise ValueError(
+            f"{folder}: the decoded pictures need {(needed + SPARE_BYTES) / 1e9:.1f} GB there, and "
+            f"{free / 1e9:.1f} GB are free. Make room, or train with a smaller --input-size."
+        )
 
 
 def shrink(image: Image.Image, side: int) -> NDArray[np.uint8]:

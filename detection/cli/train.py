@@ -9,13 +9,16 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from detection.bases import BASES, DEFAULT_BASE, BaseError
 from detection.formats.dataset import DatasetError, WriteReport
 from detection.training.cpu import prepare_cpu
 from detection.training.reporting import Console, EventLines, Reporter
-from detection.training.settings import TrainingError, TrainingSettings
+from detection.training.settings import Stopped, TrainingError, TrainingSettings
 from detection.types import Problem
 
 NOTHING_TO_KEEP = 3
@@ -65,19 +68,54 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    reporter: Reporter = EventLines(sys.stdout) if options.events else Console()
+    with _streams(options.events) as stream:
+        reporter: Reporter = EventLines(stream) if options.events else Console(stream)
+        return _run(options, reporter, stream.fileno())
+
+
+@contextmanager
+def _streams(for_program: bool) -> Iterator[TextIO]:
+    """The stream to tell the run to, of which the libraries' own messages are kept away.
+
+    For a program that is standard output, and what libraries print there goes to standard error.
+    For a person it is standard error, and what libraries print there goes nowhere: TensorFlow
+    greets with lines that no setting turns off. Python's own errors are still seen.
+    """
+    number = 1 if for_program else 2
+    kept = os.dup(number)
+    instead = os.dup(2) if for_program else os.open(os.devnull, os.O_WRONLY)
+    sys.stdout.flush()
+    os.dup2(instead, number)
+    os.close(instead)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding="utf-8", errors="replace") as stream:
+            yield stream
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def _run(options: argparse.Namespace, reporter: Reporter, descriptor: int) -> int:
     if options.events:
         _die_with_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _ask_to_stop(stop, options.events))
+        signal.signal(number, lambda *_: _ask_to_stop(stop, None if options.events else descriptor))
     try:
         return _train(options, reporter, stop)
-    except (TrainingError, BaseError, DatasetError, ValueError, OSError) as error:
-        return _failed(str(error), options, reporter)
+    except Stopped:
+        reporter.tell("stopped")
+        return NOTHING_TO_KEEP
+    except BrokenPipeError:
+        raise  # nobody listens any more
+    except OSError as error:
+        words = f"{error.filename}: {error.strerror}." if error.filename else str(error)
+        return _failed(words, reporter)
+    except (TrainingError, BaseError, DatasetError, ValueError) as error:
+        return _failed(str(error), reporter)
     except MemoryError:
         words = "There is not enough memory. Train with a smaller --batch-size or --input-size."
-        return _failed(words, options, reporter)
+        return _failed(words, reporter)
 
 
 def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Event) -> int:
@@ -92,23 +130,19 @@ def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Even
         learning_rate=options.learning_rate,
         revision=options.revision,
     )
-    records, label_map = _records(options, reporter)
+    records, label_map = _records(options, reporter, stop)
     # TensorFlow is loaded only now: what is wrong above is said at once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     prepare_cpu()
-    from detection.training.loop import Stopped, train
+    from detection.training.loop import train
 
-    try:
-        train(options.out, records, label_map, settings, reporter, stop)
-    except Stopped:
-        reporter.tell("stopped")
-        if not options.events:
-            print("Stopped before the first epoch was done: nothing to keep.", file=sys.stderr)
-        return NOTHING_TO_KEEP
+    train(options.out, records, label_map, settings, reporter, stop)
     return 0
 
 
-def _records(options: argparse.Namespace, reporter: Reporter) -> tuple[Path, Path]:
+def _records(
+    options: argparse.Namespace, reporter: Reporter, stop: threading.Event
+) -> tuple[Path, Path]:
     """The folder of records and the label map; written from --data where that is given."""
     if (options.data is None) == (options.records is None):
         raise TrainingError("Give either --data DIR or --records DIR.")
@@ -116,16 +150,26 @@ def _records(options: argparse.Namespace, reporter: Reporter) -> tuple[Path, Pat
         return options.records, options.label_map or options.records / "label_map.pbtxt"
     if options.train_split is None and options.val_split is not None:
         raise TrainingError("--val-split without --train-split: give both, or neither.")
-    folder = options.out / "records"
-    if not (folder / "label_map.pbtxt").exists():
-        from detection.training.from_folder import write_run_records
+    from detection.training.from_folder import is_written_from, write_run_records
 
-        report = write_run_records(
-            options.data, folder, options.train_split, options.val_split, options.label_map,
-            options.seed,
-        )  # fmt: skip
+    folder = options.out / "records"
+    source = (
+        options.data, options.train_split, options.val_split, options.label_map, options.seed
+    )  # fmt: skip
+    if not is_written_from(folder, *source):
+        if (options.out / "checkpoints" / "last.npz").exists():
+            raise TrainingError(
+                f"{options.out}: the run there was begun with other data or splits. Give what it "
+                "was begun with to go on, or another --out to begin anew."
+            )
+        report = write_run_records(folder, *source, on_image=lambda: _leave_if(stop))
         _tell_problems(report, reporter)
     return folder, folder / "label_map.pbtxt"
+
+
+def _leave_if(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopped
 
 
 def _tell_problems(report: WriteReport, reporter: Reporter) -> None:
@@ -137,19 +181,19 @@ def _tell_problems(report: WriteReport, reporter: Reporter) -> None:
         reporter.tell("log", message=f"and {more} more like these")
 
 
-def _failed(reason: str, options: argparse.Namespace, reporter: Reporter) -> int:
+def _failed(reason: str, reporter: Reporter) -> int:
     reporter.tell("failed", reason=reason)
-    if not options.events:
-        print(f"train: {reason}", file=sys.stderr)
     return 1
 
 
-def _ask_to_stop(stop: threading.Event, quiet: bool) -> None:
-    if stop.is_set() and not quiet:
+def _ask_to_stop(stop: threading.Event, terminal: int | None) -> None:
+    """A signal handler; ``terminal`` is the descriptor of a person's."""
+    if stop.is_set() and terminal is not None:
         raise KeyboardInterrupt  # asked twice: at once
     stop.set()
-    if not quiet:
-        print("\nStopping; keeping the best so far. Once more to stop at once.", file=sys.stderr)
+    if terminal is not None:
+        # Not by the stream: the signal may have come in the midst of a write to it.
+        os.write(terminal, b"\nStopping; keeping the best so far. Once more to stop at once.\n")
 
 
 def _die_with_parent() -> None:

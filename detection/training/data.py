@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,19 @@ class RunData:
         """The val images' ground truth, in pixels."""
         return ground_truth(self.val, self.label_map) if self.val is not None else []
 
+    def fingerprint(self) -> str:
+        """A hash of labels, images and boxes: what tells one run's data from another's."""
+        digest = hashlib.sha256()
+        for item in self.label_map:
+            digest.update(f"{item.id} {item.name}\n".encode())
+        for split in (self.train, self.val):
+            if split is None:
+                continue
+            digest.update("\n".join([*split.names, ""]).encode())
+            for array in (split.sizes, split.boxes_rel_xyxy, split.classes, split.kinds):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
     def pictures(self, most: int) -> list[NDArray[np.uint8]]:
         """Some whole pictures, RGB, of val (of train without one): to try exports on."""
         paths = self.val_paths or self.train_paths
@@ -45,8 +60,17 @@ class RunData:
         return found
 
 
-def load_data(records: Path, label_map_path: Path, cache: Path, input_size: int) -> RunData:
-    """Read `records`/{train,val}-* and the label map. Raises TrainingError in words."""
+def load_data(
+    records: Path,
+    label_map_path: Path,
+    cache: Path,
+    input_size: int,
+    on_picture: Callable[[], None] = lambda: None,
+) -> RunData:
+    """Read `records`/{train,val}-* and the label map. Raises TrainingError in words.
+
+    ``on_picture`` is called after each picture; what it raises ends the reading.
+    """
     try:
         label_map = read_label_map(label_map_path)
     except (LabelMapError, OSError) as error:
@@ -61,10 +85,10 @@ def load_data(records: Path, label_map_path: Path, cache: Path, input_size: int)
     val_paths = _paths(records / "val")
     side = round(CROP_RESERVE * input_size)
     try:
-        train = cache_split(train_paths, label_map, side, cache / "train.npy")
-        val = (
-            cache_split(val_paths, label_map, input_size, cache / "val.npy") if val_paths else None
-        )
+        train = cache_split(train_paths, label_map, side, cache / "train.npy", on_picture)
+        val = None
+        if val_paths:
+            val = cache_split(val_paths, label_map, input_size, cache / "val.npy", on_picture)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     _refuse_untrainable(train)

@@ -13,25 +13,29 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from detection.bases import weights_dir
 from detection.evaluation import evaluate, quick_scores, worst_images
-from detection.export import export_bundle
+from detection.export import ExportError, export_bundle
 from detection.input_pipeline import Augmentation, sample_order, training_batches
-from detection.models.ssd.detector import build_detector, freeze_early_layers
+from detection.models.ssd.detector import build_detector, freeze_early_layers, freeze_norms
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
 from detection.models.ssd.weights import load_published, read_graph_model
 from detection.training.checkpoints import load_checkpoint, save_checkpoint
 from detection.training.data import RunData, load_data, remarks
+from detection.training.progress import Progress
 from detection.training.reporting import Pulse, Reporter
 from detection.training.schedule import learning_rate
 from detection.training.settings import (
+    MOST_EVALUATIONS,
+    Stopped,
     TrainingError,
     TrainingSettings,
     automatic_epochs,
@@ -43,23 +47,11 @@ from detection.training.validator import Validator
 MEASURED_STEPS = 5
 # Converting, checking and starting, beside the steps themselves.
 EXPORT_SECONDS = 60.0
-MOST_EVALUATIONS = 40
+# Epochs of a few steps are not all worth writing 70 MB.
+SAVE_SECONDS = 10.0
+# Batch norms of fewer pictures learn noise; on the last feature map each picture is one value.
+LEAST_NORM_BATCH = 4
 WORST_SCORE = 0.3
-
-
-class Stopped(Exception):
-    """The run was asked to stop before its first checkpoint: there is nothing to keep."""
-
-
-@dataclass
-class Progress:
-    """What a checkpoint remembers beside the weights."""
-
-    epoch: int = 0
-    best_epoch: int | None = None
-    best: float | None = None
-    seconds: float = 0.0
-    epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(
@@ -78,14 +70,39 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     reporter.tell("phase", phase="preparing")
     keras.utils.set_random_seed(settings.seed % 2**32)
-    data = load_data(records, label_map, out / "cache", settings.input_size)
-    for remark in remarks(data):
-        reporter.tell("log", message=remark)
-    run = _Run(out, data, settings, reporter, stop)
-    run.train()
-    facts = run.finish()
-    shutil.rmtree(out / "cache", ignore_errors=True)
-    return facts
+    has_kept = (out / "checkpoints" / "best.npz").exists()
+
+    def check() -> None:
+        if stop.is_set() and not has_kept:
+            raise Stopped
+
+    try:
+        data = load_data(records, label_map, out / "cache", settings.input_size, check)
+        for remark in remarks(data):
+            reporter.tell("log", message=remark)
+        run = _Run(out, data, settings, reporter, stop)
+        check()
+        run.train()
+        return run.finish()
+    except tf.errors.ResourceExhaustedError as error:
+        raise TrainingError(
+            "There is not enough memory on the device. Train with a smaller --batch-size than "
+            f"{settings.batch_size}, or a smaller --input-size than {settings.input_size}."
+        ) from error
+    except ExportError as error:
+        raise TrainingError(str(error)) from error
+    finally:
+        shutil.rmtree(out / "cache", ignore_errors=True)
+
+
+def start_model(num_classes: int, settings: TrainingSettings) -> keras.Model:
+    """The base with new class predictors, ready to be fine-tuned."""
+    model = build_detector(num_classes, settings.input_size)
+    load_published(model, read_graph_model(weights_dir(settings.base)), None)
+    freeze_early_layers(model)
+    if settings.batch_size < LEAST_NORM_BATCH:
+        freeze_norms(model)
+    return model
 
 
 class _Run:
@@ -101,34 +118,24 @@ class _Run:
     ) -> None:
         self.out, self.data, self.settings = out, data, settings
         self.reporter, self.stop = reporter, stop
-        self.batch_size = min(settings.batch_size, data.train.num_images)
-        self.steps = max(1, data.train.num_images // self.batch_size)
-        self.model = build_detector(len(data.label_map), settings.input_size)
-        load_published(self.model, read_graph_model(weights_dir(settings.base)), None)
-        freeze_early_layers(self.model)
+        # A batch may be larger than the set: it then shows pictures twice, each time otherwise.
+        self.batch_size = settings.batch_size
+        self.steps = max(1, round(data.train.num_images / self.batch_size))
+        self.model = start_model(len(data.label_map), settings)
         self.step = TrainingStep(self.model, settings.input_size)
         self.validator = Validator(self.model, data.label_map, settings.input_size)
         self.truth = data.val_truth()
         self.progress = Progress()
         self.started = time.monotonic()
+        self.saved = -math.inf
         self.pulse = Pulse()
-        self.pace = 0.0
 
     # -- the run ---------------------------------------------------------------------------
 
     def train(self) -> None:
-        last = load_checkpoint(self.out / "checkpoints" / "last.npz")
-        self.epochs = self._measure(self._kept_epochs())
-        if last is not None:
-            arrays, facts = last
-            try:
-                self.step.restore(arrays)
-            except (KeyError, ValueError) as error:
-                raise TrainingError(
-                    f"{self.out}: the checkpoint there is of another run ({error}). "
-                    "Choose another folder."
-                ) from error
-            self.progress = Progress(**facts)
+        self._take_up()
+        self.epochs = self._measure()
+        self.progress.num_epochs = self.epochs
         self.settings.save(self.out / "run.json", epochs_chosen=self.epochs, versions=_versions())
         self._write_metrics_lines()
         self.reporter.tell(
@@ -153,6 +160,23 @@ class _Run:
             self._end_epoch(loss)
         if self.progress.best_epoch is None:
             raise Stopped
+
+    def _take_up(self) -> None:
+        """Go on from the last checkpoint, where there is one. Raises TrainingError."""
+        fingerprint = self.data.fingerprint()
+        last = load_checkpoint(self.out / "checkpoints" / "last.npz")
+        if last is not None:
+            arrays, facts = last
+            try:
+                self.progress = Progress(**facts)
+                self.progress.refuse_other_run(self.settings, fingerprint, self.out)
+                self.step.restore(arrays)
+            except (KeyError, ValueError, TypeError) as error:
+                raise TrainingError(
+                    f"{self.out}: the checkpoint there is of another run ({error}). "
+                    "Choose another folder."
+                ) from error
+        self.progress.settings, self.progress.data = asdict(self.settings), fingerprint
 
     def _batches(self, first_step: int) -> Any:
         return training_batches(
@@ -180,7 +204,6 @@ class _Run:
             losses.append(loss)
             seconds = time.monotonic() - began
             self._tell_progress(epoch, number + 1, float(np.mean(losses)), rate, seconds)
-        self.pace = (time.monotonic() - began) / self.steps
         return float(np.mean(losses))
 
     def _end_epoch(self, loss: float) -> None:
@@ -195,16 +218,21 @@ class _Run:
         self.started = time.monotonic()
         facts["seconds"] = progress.seconds
         progress.epochs.append(facts)
-        if facts["best"]:
-            save_checkpoint(
-                self.out / "checkpoints" / "best.npz", averaged, {"epoch": progress.epoch}
-            )
-        save_checkpoint(
-            self.out / "checkpoints" / "last.npz", self.step.state(), dict(vars(progress))
-        )
+        is_saved = self._is_due(progress.epoch) or time.monotonic() - self.saved > SAVE_SECONDS
+        if is_saved:
+            self._save(averaged if facts["best"] else None)
         self._write_metrics_lines()
         self.reporter.tell("epoch", **facts)
-        self.reporter.tell("checkpoint", epoch=progress.epoch)
+        if is_saved:
+            self.reporter.tell("checkpoint", epoch=progress.epoch)
+
+    def _save(self, best: dict[str, np.ndarray] | None) -> None:
+        """Write the last checkpoint, and the best one where this epoch is the best."""
+        folder = self.out / "checkpoints"
+        if best is not None:
+            save_checkpoint(folder / "best.npz", best, {"epoch": self.progress.epoch})
+        save_checkpoint(folder / "last.npz", self.step.state(), dict(vars(self.progress)))
+        self.saved = time.monotonic()
 
     def _judge(self, averaged: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Evaluate the averaged weights; without val images the last epoch is the best."""
@@ -266,48 +294,44 @@ class _Run:
 
     # -- how long --------------------------------------------------------------------------
 
-    def _kept_epochs(self) -> int | None:
-        """The number that an earlier call on this folder chose: a resumed run keeps to it."""
-        try:
-            kept = json.loads((self.out / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        if not (self.out / "checkpoints" / "last.npz").exists():
-            return None
-        return int(kept["epochs_chosen"])
-
-    def _measure(self, kept: int | None) -> int:
+    def _measure(self) -> int:
         """Time a few steps, forecast the run, and choose the epochs where they were not given.
 
         The measured steps are undone: a run does not depend on having been measured.
         """
+        pace = self._pace()
+        an_epoch = pace * self.steps
+        # Evaluating a picture takes about half as long as learning from it.
+        an_evaluation = len(self.truth) * pace / self.batch_size / 2
+        overhead = EXPORT_SECONDS + (time.monotonic() - self.started)
+        if self.progress.num_epochs is not None:
+            epochs = self.progress.num_epochs
+        elif self.settings.epochs is not None:
+            epochs = self.settings.epochs
+        elif self.settings.minutes is not None:
+            epochs = epochs_in(self.settings.minutes * 60, an_epoch, overhead, an_evaluation)
+        else:
+            epochs = automatic_epochs(self.data.train.num_images)
+        left = max(0, epochs - self.progress.epoch)
+        seconds = left * an_epoch + min(left, MOST_EVALUATIONS) * an_evaluation + overhead
+        self.reporter.tell("forecast", seconds=seconds, memory_bytes=_memory_bytes())
+        return epochs
+
+    def _pace(self) -> float:
+        """Seconds a step."""
         before = self.step.state()
         self.order = sample_order(
             self.data.train.num_images, (MEASURED_STEPS + 2) * self.batch_size, self.settings.seed
         )
-        times = []
+        times: list[float] = []
         for batch in self._batches(0):
+            if self.stop.is_set() and times:
+                break
             began = time.monotonic()
             self.step(batch, 0.0)
             times.append(time.monotonic() - began)
         self.step.restore(before)
-        pace = float(np.median(times[1:])) if len(times) > 1 else times[0]
-        self.pace = pace
-        evaluation = len(self.truth) * pace / self.batch_size / 2
-        overhead = EXPORT_SECONDS + (time.monotonic() - self.started)
-        an_epoch = pace * self.steps
-        if kept is not None:
-            epochs = kept
-        elif self.settings.epochs is not None:
-            epochs = self.settings.epochs
-        elif self.settings.minutes is not None:
-            left = self.settings.minutes * 60 - min(MOST_EVALUATIONS, 20) * evaluation
-            epochs = epochs_in(left, an_epoch, overhead)
-        else:
-            epochs = automatic_epochs(self.data.train.num_images)
-        seconds = epochs * an_epoch + min(epochs, MOST_EVALUATIONS) * evaluation + overhead
-        self.reporter.tell("forecast", seconds=seconds, memory_bytes=_memory_bytes())
-        return epochs
+        return float(np.median(times[1:])) if len(times) > 1 else times[0]
 
     def _tell_progress(
         self, epoch: int, step: int, loss: float, rate: float, seconds: float

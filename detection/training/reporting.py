@@ -72,6 +72,12 @@ class Console:
     def _log(self, facts: dict[str, Any]) -> str:
         return str(facts["message"])
 
+    def _failed(self, facts: dict[str, Any]) -> str:
+        return f"train: {facts['reason']}"
+
+    def _stopped(self, facts: dict[str, Any]) -> str:
+        return "Stopped before the first epoch was done: nothing to keep."
+
     def _finished(self, facts: dict[str, Any]) -> str:
         if facts.get("map_50") is None:
             return "Finished. Without validation images there is no score."

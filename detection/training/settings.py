@@ -14,10 +14,16 @@ from detection.bases import DEFAULT_BASE
 SAMPLES_LEAST, SAMPLES_MOST, PASSES = 4800, 12_000, 30
 EPOCHS_LEAST, EPOCHS_MOST = 6, 300
 INPUT_SIZES = range(96, 1025)
+# A longer run is not evaluated after every epoch, but about this many times.
+MOST_EVALUATIONS = 40
 
 
 class TrainingError(Exception):
     """A run that cannot begin or go on; the message says why and the way out."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop before its first checkpoint: there is nothing to keep."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,13 @@ def automatic_epochs(num_images: int) -> int:
     return min(max(round(samples / max(num_images, 1)), EPOCHS_LEAST), EPOCHS_MOST)
 
 
-def epochs_in(seconds: float, seconds_an_epoch: float, overhead: float) -> int:
-    """Epochs that fit into ``seconds``, of which ``overhead`` go to starting and exporting."""
-    return max(1, int((seconds - overhead) / max(seconds_an_epoch, 1e-6)))
+def epochs_in(seconds: float, an_epoch: float, overhead: float, an_evaluation: float = 0.0) -> int:
+    """Epochs that fit into ``seconds``, of which ``overhead`` go to starting and exporting.
+
+    ``an_epoch`` and ``an_evaluation`` are in seconds.
+    """
+    left = seconds - overhead
+    each = max(an_epoch + an_evaluation, 1e-6)
+    if left > MOST_EVALUATIONS * each:
+        return int((left - MOST_EVALUATIONS * an_evaluation) / max(an_epoch, 1e-6))
+    return max(1, int(left / each))

@@ -115,10 +115,10 @@ def test_detect_with_no_such_model(tmp_path: Path, capsys: pytest.CaptureFixture
     ],
 )
 def test_train_refuses_in_words(
-    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
     assert main(["train", "--out", str(tmp_path / "run"), *arguments]) == 1
-    assert words in capsys.readouterr().err
+    assert words in capfd.readouterr().err
 
 
 def test_train_as_events_tells_why_it_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -72,6 +72,13 @@ def freeze_early_layers(model: keras.Model) -> None:
             layer.trainable = False
 
 
+def freeze_norms(model: keras.Model) -> None:
+    """Keep the batch norms' statistics: for batches too small to tell what is normal."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
 def normalise(images: keras.KerasTensor) -> keras.KerasTensor:
     """Float RGB values 0..255 to the -1..1 that the backbone was trained on."""
     return images * (1.0 / 127.5) - 1.0
