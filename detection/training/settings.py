@@ -11,7 +11,7 @@ from typing import Any
 from detection.bases import DEFAULT_BASE
 
 # Enough samples that a small set is learnt, few enough that two CPU cores see the end in minutes.
-SAMPLES_LEAST, SAMPLES_MOST, PASSES = 4800, 12_000, 30
+SAMPLES_LEAST, SAMPLES_MOST, PASSES = 4000, 12_000, 30
 EPOCHS_LEAST, EPOCHS_MOST = 6, 300
 INPUT_SIZES = range(96, 1025)
 # A longer run is not evaluated after every epoch, but about this many times.
@@ -62,8 +62,8 @@ class TrainingSettings:
 def automatic_epochs(num_images: int) -> int:
     """Epochs for ``num_images`` training images where none were asked for.
 
-    30 passes, but at least 4,800 and at most 12,000 samples: about 3.5 to 9 minutes at 24 images a
-    second. Never under 6 passes nor over 300.
+    30 passes, but at least 4,000 and at most 12,000 samples: 4 to 12 minutes at 17 images a second.
+    Never under 6 passes nor over 300.
     """
     samples = min(max(PASSES * num_images, SAMPLES_LEAST), SAMPLES_MOST)
     return min(max(round(samples / max(num_images, 1)), EPOCHS_LEAST), EPOCHS_MOST)
