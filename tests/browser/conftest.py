@@ -167,6 +167,14 @@ def page(chromium: Any, product: Product) -> Iterator[Any]:
     assert not errors, f"the console shows {errors}"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The newcomer's loop comes first: only an empty product lets it make the first account."""
-    items.sort(key=lambda item: item.path.name != "test_main_job.py")
+    """Browser tests come last, and of them the newcomer's loop first.
+
+    While Playwright drives a browser, an event loop runs in the tests' own thread, in which Django
+    refuses its database; and only an empty product lets the newcomer make the first account.
+    """
+    here = Path(__file__).parent
+    items.sort(
+        key=lambda item: (here in item.path.parents, item.path.name != "test_main_job.py"),
+    )
