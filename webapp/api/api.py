@@ -9,10 +9,14 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 from ninja.security import django_auth
 
+from webapp.api.history import router as history
 from webapp.api.labeling import router as labeling
+from webapp.api.presence import router as presence
+from webapp.api.review import router as review
 
 api = NinjaAPI(title="Boxloop", version="1", docs_url=None, auth=django_auth)
-api.add_router("", labeling)
+for router in (labeling, history, review, presence):
+    api.add_router("", router)
 
 
 @api.exception_handler(AuthenticationError)

@@ -6,16 +6,16 @@ from typing import Any
 from django.utils import timezone
 
 from webapp.datasets.models import Image, ImageQuerySet
+from webapp.labeling.bulk import set_state_of
 from webapp.labeling.edits import StaleEdit, accept_suggestions
 from webapp.projects.models import Project
 
 MAX_IDS = 20_000
 
 
-def set_state(images: ImageQuerySet, state: str) -> int:
+def set_state(images: ImageQuerySet, state: str, user: Any) -> int:
     """Give the images a state; how many there were."""
-    done_at = timezone.now() if state == "done" else None
-    return images.order_by().update(state=state, done_at=done_at)
+    return set_state_of(images, state, user)
 
 
 def set_split(images: ImageQuerySet, split: str) -> int:

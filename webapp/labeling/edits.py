@@ -8,9 +8,11 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from webapp.datasets.models import Image
-from webapp.labeling.models import Annotation, Operation
+from webapp.labeling.changes import summarise
+from webapp.labeling.models import Annotation, DeletedBox, ImageReview, Operation
 
 MAX_BOXES = 20_000
 MIN_SIDE = 1.0
@@ -18,17 +20,22 @@ FIELDS = (
     "id", "label_id", "xmin", "ymin", "xmax", "ymax",
     "status", "source", "score", "difficult", "truncated",
 )  # fmt: skip
+CHANGING = ("label", *FIELDS[2:], "changed_by", "changed_at")
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What a client asks for: `upserts` are whole annotations as dicts of FIELDS."""
+    """What a client asks for: `upserts` are whole annotations as dicts of FIELDS.
+
+    `restores` is the revision that the edit goes back to, where it does.
+    """
 
     base_revision: int
     op_id: uuid.UUID
     upserts: list[dict[str, Any]] = field(default_factory=list)
     deletes: list[uuid.UUID] = field(default_factory=list)
     state: str | None = None
+    restores: int | None = None
 
 
 class StaleEdit(Exception):
@@ -53,6 +60,12 @@ def shown_annotations(image: Image) -> list[dict[str, Any]]:
     return list(rows.order_by("created_at", "id").values(*FIELDS))
 
 
+def lock_image(image_id: int) -> Image:
+    """The image with its project and review, nobody else writing it. Inside a transaction."""
+    images = Image.objects.select_for_update(of=("self",)).select_related("project", "review")
+    return images.get(pk=image_id)
+
+
 def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
     """Apply `edit` and return the image at its new revision.
 
@@ -61,8 +74,8 @@ def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
     then nothing has changed.
     """
     with transaction.atomic():
-        image = Image.objects.select_for_update().get(pk=image_id)
-        done_before = image.operations.filter(op_id=edit.op_id).first()
+        image = lock_image(image_id)
+        done_before = image.operations.filter(op_id=edit.op_id).only("revision").first()
         if done_before is not None:
             image.revision = done_before.revision
             return image
@@ -71,56 +84,111 @@ def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
         touched = [row["id"] for row in edit.upserts] + list(edit.deletes)
         before = {row.pk: row for row in Annotation.objects.filter(pk__in=touched)}
         _refuse_bad(image, edit, before)
+        old = {pk: _as_dict(row) for pk, row in before.items()}
+        deleted = [old[pk] for pk in edit.deletes if pk in old]
         history = {
-            "upserts": [_plain(row) for row in edit.upserts],
-            "deletes": [str(pk) for pk in edit.deletes],
-            "before": [_plain(_as_dict(row)) for row in before.values()],
+            "upserts": [plain(row) for row in edit.upserts],
+            "deletes": [str(row["id"]) for row in deleted],
+            "before": [plain(row) for row in old.values()],
             "state": edit.state,
             "state_before": image.state,
         }
-        _write(image, edit, before, user)
+        restored = _write(image, edit, before, user)
+        _count(image, edit, old)
         _advance(image, edit)
+        summary = summarise(edit.upserts, deleted, old, restored, edit.state)
+        kind = Operation.Kind.EDIT
+        if edit.restores is not None:
+            kind, summary["restores"] = Operation.Kind.RESTORE, edit.restores
         Operation.objects.create(
-            image=image, op_id=edit.op_id, revision=image.revision, changes=history, user=user
-        )
+            image=image, op_id=edit.op_id, revision=image.revision, kind=kind,
+            changes=history, summary=summary, user=user,
+        )  # fmt: skip
     return image
 
 
-def _write(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation], user: Any) -> None:
-    image.annotations.filter(pk__in=edit.deletes).delete()
-    new, changed = [], []
+def _write(
+    image: Image, edit: Edit, before: dict[uuid.UUID, Annotation], user: Any
+) -> list[uuid.UUID]:
+    """Store the boxes; the ids of those that came back from the trash."""
+    gone = [before[pk] for pk in edit.deletes if pk in before]
+    if gone:
+        DeletedBox.objects.bulk_create([_trashed(row, user) for row in gone], batch_size=500)
+        image.annotations.filter(pk__in=[row.pk for row in gone]).delete()
+    unknown = [row["id"] for row in edit.upserts if row["id"] not in before]
+    trash = image.deleted_boxes.in_bulk(unknown) if unknown else {}
+    now = timezone.now()
+    rows = []
     for row in edit.upserts:
-        annotation = before.get(row["id"])
-        if annotation is None:
-            new.append(Annotation(image=image, created_by=user, **row))
-            continue
-        for name in FIELDS[1:]:
-            setattr(annotation, name, row[name])
-        changed.append(annotation)
-    Annotation.objects.bulk_create(new)
-    for annotation in changed:
-        annotation.save()
+        annotation = Annotation(image=image, changed_by=user, changed_at=now, **row)
+        # Bringing a box back does not make it one's own.
+        maker = trash.get(row["id"])
+        annotation.created_by_id = maker.created_by_id if maker else user.pk
+        rows.append(annotation)
+    if rows:
+        Annotation.objects.bulk_create(
+            rows, batch_size=500, update_conflicts=True, unique_fields=["id"],
+            update_fields=CHANGING,
+        )  # fmt: skip
+    for pk, box in trash.items():
+        Annotation.objects.filter(pk=pk).update(created_at=box.created_at)
+    if trash:
+        image.deleted_boxes.filter(pk__in=list(trash)).delete()
+    return list(trash)
+
+
+def _trashed(row: Annotation, user: Any) -> DeletedBox:
+    fields = {name: getattr(row, name) for name in FIELDS[2:]}
+    return DeletedBox(
+        id=row.pk, image_id=row.image_id, label_id=row.label_id, fields=fields,
+        created_by_id=row.created_by_id, created_at=row.created_at, deleted_by=user,
+    )  # fmt: skip
+
+
+def _count(image: Image, edit: Edit, old: dict[uuid.UUID, dict[str, Any]]) -> None:
+    """Bring the image's counts along; it is locked, so that the differences are all there is."""
+    after = {pk: row["status"] for pk, row in old.items()}
+    after.update((pk, "") for pk in edit.deletes)
+    after.update((row["id"], row["status"]) for row in edit.upserts)
+    for name, status in (("box_count", "active"), ("suggestion_count", "suggested")):
+        was = sum(row["status"] == status for row in old.values())
+        now = sum(value == status for value in after.values())
+        setattr(image, name, max(0, getattr(image, name) + now - was))
 
 
 def _advance(image: Image, edit: Edit) -> None:
     image.revision += 1
-    image.save(update_fields=["revision"])
-    image.count_boxes()
+    changed = bool(edit.upserts or edit.deletes)
     if edit.state is not None:
-        image.set_state(edit.state)
-    elif image.state == Image.State.NEW and (edit.upserts or edit.deletes):
-        image.set_state(Image.State.IN_PROGRESS)
+        image.state = edit.state
+    elif image.state == Image.State.NEW and changed:
+        image.state = Image.State.IN_PROGRESS
+    if edit.state is not None:
+        image.done_at = timezone.now() if image.state == Image.State.DONE else None
+    image.save(update_fields=["revision", "box_count", "suggestion_count", "state", "done_at"])
+    _reopen_review(image, changed, edit.state)
+
+
+def _reopen_review(image: Image, changed: bool, state: str | None) -> None:
+    """What was accepted and then changed, or sent back and then done, is to be reviewed again."""
+    review = getattr(image, "review", None)
+    if review is None:
+        return
+    redone = review.verdict == ImageReview.Verdict.SENT_BACK and state == "done"
+    if redone or (review.verdict == ImageReview.Verdict.ACCEPTED and (changed or state)):
+        review.delete()
 
 
 def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -> None:
     errors: list[tuple[uuid.UUID | None, str]] = []
-    labels = dict(image.project.labels.values_list("pk", "retired_at"))
+    labels = dict(image.project.labels.values_list("pk", "retired_at")) if edit.upserts else {}
     if edit.state is not None and edit.state not in Image.State.values:
         errors.append((None, f"{edit.state!r} is no state. Use new, in_progress or done."))
-    if image.annotations.count() + len(edit.upserts) > MAX_BOXES:
+    # Rejected suggestions are not in these counts; they are worth no query a save.
+    if image.box_count + image.suggestion_count + len(edit.upserts) - len(before) > MAX_BOXES:
         errors.append((None, f"An image holds at most {MAX_BOXES} boxes."))
     ids = [row["id"] for row in edit.upserts]
-    if len(set(ids)) != len(ids):
+    if len(set(ids)) != len(ids) or not set(ids).isdisjoint(edit.deletes):
         errors.append((None, "The same box is there twice in one edit."))
     for row in edit.upserts:
         known = before.get(row["id"])
@@ -165,7 +233,8 @@ def _as_dict(annotation: Annotation) -> dict[str, Any]:
     return {name: getattr(annotation, name) for name in FIELDS}
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as JSON can hold it."""
     return {name: str(value) if name == "id" else value for name, value in row.items()}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from webapp.datasets.models import Image
+from webapp.labeling.review import waiting_in
 from webapp.projects.models import Project
 
 
@@ -39,8 +40,18 @@ def next_to_label(project: Project, after: int = 0) -> int | None:
     """The next image that is not done, from `after` on and then from the start; else the first."""
     images = kept_images(project)
     open_images = images.filter(~Q(state=Image.State.DONE))
-    for found in (open_images.filter(pk__gt=after), open_images, images):
-        image_id = found.values_list("pk", flat=True).first()
+    return _first_of(open_images.filter(pk__gt=after), open_images, images)
+
+
+def next_to_review(project: Project, after: int = 0) -> int | None:
+    """The next image that waits for a reviewer, from `after` on and then from the start."""
+    waiting = waiting_in(project)
+    return _first_of(waiting.filter(pk__gt=after), waiting.exclude(pk=after))
+
+
+def _first_of(*choices: QuerySet[Image]) -> int | None:
+    for images in choices:
+        image_id = images.values_list("pk", flat=True).first()
         if image_id is not None:
             return image_id
     return None

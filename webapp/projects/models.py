@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
-from django.db.models import F, Max, Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from detection.label_map import LabelMap, LabelMapItem
@@ -192,14 +192,3 @@ class Label(models.Model):
         last = self.project.labels.aggregate(last=Max("position"))["last"] or 0
         self.retired_at, self.position = None, last + 1
         self.save(update_fields=["retired_at", "position"])
-
-    def merge_into(self, other: "Label") -> int:
-        """Give this label's annotations to `other` and retire this one; how many moved."""
-        with transaction.atomic():
-            images = set(self.annotations.values_list("image_id", flat=True))
-            moved = self.annotations.update(label=other)
-            # Editors that have one of these images open must rebase.
-            self.project.images.filter(pk__in=images).update(revision=F("revision") + 1)
-            self.retired_at, self.hotkey = timezone.now(), ""
-            self.save(update_fields=["retired_at", "hotkey"])
-        return moved

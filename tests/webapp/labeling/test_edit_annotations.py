@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.webapp.labeling.edits_by_hand import box, patch
 from webapp.labeling.models import Annotation, Operation
 
 pytestmark = pytest.mark.django_db
@@ -14,21 +15,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def image(project: Any, make_image: Any) -> Any:
     return make_image(project, size=(64, 48), done=False)
-
-
-def box(project: Any, **changes: Any) -> dict[str, Any]:
-    label = project.labels.get(name="cat")
-    return {
-        "id": str(uuid.uuid4()), "label_id": label.pk,
-        "xmin": 4, "ymin": 5, "xmax": 20, "ymax": 30.5,
-    } | changes  # fmt: skip
-
-
-def patch(client: Any, image: Any, **edit: Any) -> Any:
-    body = {"base_revision": 0, "op_id": str(uuid.uuid4()), "upserts": [], "deletes": []} | edit
-    return client.patch(
-        f"/api/images/{image.pk}/annotations", json.dumps(body), content_type="application/json"
-    )
 
 
 def test_stores_a_box(client_of: Any, annotator: Any, project: Any, image: Any) -> None:

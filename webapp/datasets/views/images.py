@@ -169,7 +169,7 @@ def _ids(text: str) -> list[int | None]:
 def _act(request: HttpRequest, project: Project, images: ImageQuerySet) -> dict[str, Any]:
     action, value = request.POST.get("action", ""), request.POST.get("value", "").strip()
     if action == "state" and value in Image.State.values:
-        count = selection.set_state(images, value)
+        count = selection.set_state(images, value, request.user)
         words = f"{plural(count, 'image')} marked {Image.State(value).label.lower()}."
     elif action == "split" and value in {*Split.values, ""}:
         count = selection.set_split(images, value)

@@ -12,6 +12,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
 from detection.label_map import LabelMapError, parse_label_map, write_label_map
+from webapp.labeling.bulk import merge_labels
 from webapp.projects.access import project_view
 from webapp.projects.forms import LabelForm, LabelMapFileForm, LabelNamesForm
 from webapp.projects.label_import import LabelMapConflict, import_label_map
@@ -118,7 +119,7 @@ def label_merge(request: HttpRequest, project: Project, label_id: int) -> HttpRe
     if target is None:
         messages.error(request, f"Choose the label that {label} is to be merged into.")
     else:
-        moved = label.merge_into(target)
+        moved = merge_labels(label, target, request.user)
         messages.success(
             request,
             f"{label.name} is merged into {target.name}: {in_words(moved, 'box', 'boxes')} moved.",

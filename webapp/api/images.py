@@ -1,0 +1,21 @@
+"""An image as a request may reach it: through its project's membership."""
+
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+
+from webapp.datasets.models import Image
+from webapp.projects.access import get_project
+
+
+def get_image(request: HttpRequest, image_id: int, role: str = "viewer") -> Image:
+    """The image, where the user is in its project with `role`; else Http404 or PermissionDenied."""
+    image = Image.objects.kept().select_related("project").filter(pk=image_id).first()
+    if image is None:
+        raise Http404
+    get_project(request, image.project_id, role)
+    return image
+
+
+def image_url(kind: str, project_id: int, image_id: int, sha256: str) -> str:
+    # The hash makes the address new should the same id ever show other bytes.
+    return f"{reverse(f'datasets:{kind}', args=[project_id, image_id])}?v={sha256[:8]}"
