@@ -29,6 +29,14 @@ class ImageImport(LeasedRow):
     num_known = models.PositiveIntegerField(default=0, help_text="Already in the project.")
     num_refused = models.PositiveIntegerField(default=0)
     num_boxes = models.PositiveIntegerField(default=0)
+    num_passed = models.PositiveIntegerField(
+        default=0,
+        help_text="Photos and lone annotation files that are dealt with for good, in order over "
+        "all files: where another worker goes on.",
+    )
+    fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="Of the files' names, sizes and times, by the browser."
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -56,7 +64,10 @@ class ImportFile(models.Model):
 
     image_import = models.ForeignKey(ImageImport, on_delete=models.CASCADE, related_name="files")
     name = models.CharField(max_length=1024, help_text="The user's name for it, relative, as text.")
-    bytes = models.PositiveBigIntegerField()
+    bytes = models.PositiveBigIntegerField(help_text="Stored so far.")
+    declared_bytes = models.PositiveBigIntegerField(
+        null=True, help_text="Of a resumable upload: how long it will be."
+    )
     received_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -64,6 +75,10 @@ class ImportFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_whole(self) -> bool:
+        return self.declared_bytes in (None, self.bytes)
 
     @property
     def path(self) -> str:
