@@ -1,0 +1,223 @@
+"""Read a TensorFlow 1 checkpoint of the API's faster_rcnn_inception_v2 into the Keras model.
+
+A layer is named for its TF1 scope, so a variable's name follows from its layer's; what is checked
+is that the checkpoint has each of them, in the right shape, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import keras
+import tensorflow as tf
+
+from detection.models.faster_rcnn.detector import FasterRcnn
+
+CONFIG_NAME = "pipeline.config"
+MAX_BYTES = 4 * 1024**3
+SHOWN = 5
+# How each Keras variable is called in TF1, by its own name and its layer's kind.
+_PARTS = {
+    "depthwise_kernel": "depthwise_weights",
+    "pointwise_kernel": "pointwise_weights",
+    "kernel": "weights",
+    "bias": "biases",
+    "gamma": "gamma",
+    "beta": "beta",
+    "moving_mean": "moving_mean",
+    "moving_variance": "moving_variance",
+}
+# What training leaves in a checkpoint that is no part of the model.
+_TRAINING = re.compile(
+    r"^(global_step|beta[12]_power|.*/(Momentum|RMSProp(_1)?|Adam(_1)?|ExponentialMovingAverage))$"
+)
+# These have one row or column a class: new where the classes are new.
+_PER_CLASS = "SecondStageBoxPredictor/"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not fit; the message says what and the way out."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a checkpoint fits a model: variable names, and words for shapes that differ."""
+
+    read: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.missing or self.unused or self.misshapen)
+
+
+@contextmanager
+def opened(source: Path) -> Iterator[tuple[str, Path | None]]:
+    """The checkpoint's prefix, and its pipeline.config where there is one beside it.
+
+    ``source``: a .tar.gz as the zoo gives it (unpacked for as long as this is open), a folder, a
+    prefix such as ``DIR/model.ckpt``, or one of its files. Raises CheckpointError.
+    """
+    if source.is_file() and tarfile.is_tarfile(source):
+        with tempfile.TemporaryDirectory() as folder:
+            _unpack(source, Path(folder))
+            yield _in_folder(Path(folder), str(source))
+    elif source.is_dir():
+        yield _in_folder(source, str(source))
+    else:
+        prefix = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(source))
+        if not Path(f"{prefix}.index").is_file():
+            raise CheckpointError(
+                f"{source}: there is no checkpoint. Name the zoo's .tar.gz, the folder with "
+                "model.ckpt.index, or the prefix DIR/model.ckpt."
+            )
+        yield prefix, _config_beside(Path(prefix).parent)
+
+
+def find_checkpoint(folder: Path) -> str | None:
+    """The prefix of the checkpoint in ``folder``; model.ckpt first, else the greatest number."""
+    found = {path.name.removesuffix(".index") for path in folder.glob("*.index")}
+    if not found:
+        return None
+    if "model.ckpt" in found:
+        return str(folder / "model.ckpt")
+    newest = max(found, key=lambda name: int((re.findall(r"\d+$", name) or ["0"])[0]))
+    return str(folder / newest)
+
+
+def load_checkpoint(model: FasterRcnn, prefix: str, *, new_classes: bool = False) -> Fit:
+    """Set ``model``'s weights from the checkpoint; with ``new_classes`` the last layers stay.
+
+    Raises CheckpointError, naming what is missing, left over or of another shape; then nothing is
+    set.
+    """
+    stored = read_shapes(prefix)
+    wanted = variable_map(model)
+    fit = compare(wanted, stored, new_classes=new_classes)
+    if not fit.is_whole:
+        raise CheckpointError(f"{prefix}: {describe(fit)}")
+    reader = _reader(prefix)
+    for name in fit.read:
+        wanted[name].assign(reader.get_tensor(name))
+    return fit
+
+
+def variable_map(model: FasterRcnn) -> dict[str, keras.Variable]:
+    """Each variable of ``model`` by its TF1 name.
+
+    Raises CheckpointError where two would have one name.
+    """
+    found: dict[str, keras.Variable] = {}
+    for stage in (model.first_stage, model.second_stage):
+        for layer in stage.layers:
+            for variable in layer.weights:
+                name = f"{layer.name.replace('.', '/')}/{_PARTS[variable.name]}"
+                if name in found:
+                    raise CheckpointError(f"Two layers of the model want the variable {name}.")
+                found[name] = variable
+    return found
+
+
+def read_shapes(prefix: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a checkpoint's variables, without those of the training only."""
+    shapes = _reader(prefix).get_variable_to_shape_map()
+    return {name: tuple(shape) for name, shape in shapes.items() if not _TRAINING.match(name)}
+
+
+def compare(
+    wanted: dict[str, keras.Variable], stored: dict[str, tuple[int, ...]], *, new_classes: bool
+) -> Fit:
+    """Hold the variables that a model wants against those that a checkpoint has."""
+    names = {name for name in wanted if not (new_classes and name.startswith(_PER_CLASS))}
+    unused = {name for name in stored if name not in wanted}
+    both = sorted(names & set(stored))
+    misshapen = [
+        f"{name} is {list(stored[name])}, where {list(wanted[name].shape)} is wanted"
+        for name in both
+        if stored[name] != tuple(wanted[name].shape)
+    ]
+    return Fit(
+        read=tuple(name for name in both if stored[name] == tuple(wanted[name].shape)),
+        missing=tuple(sorted(names - set(stored))),
+        unused=tuple(sorted(unused)),
+        misshapen=tuple(misshapen),
+    )
+
+
+def describe(fit: Fit) -> str:
+    """What does not fit, in sentences."""
+    words = []
+    if fit.missing:
+        words.append(f"It lacks {_listed(fit.missing)}.")
+    if fit.unused:
+        words.append(f"It has what the model does not: {_listed(fit.unused)}.")
+    if fit.misshapen:
+        words.append(f"Shapes differ: {_listed(fit.misshapen)}.")
+    if any(_PER_CLASS in name for name in fit.misshapen):
+        words.append("The number of classes in the pipeline.config must be the checkpoint's.")
+    elif words:
+        words.append("Is it a checkpoint of faster_rcnn_inception_v2?")
+    return " ".join(words)
+
+
+def _reader(prefix: str) -> tf.train.CheckpointReader:
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise CheckpointError(
+            f"{prefix}: the checkpoint cannot be read ({reason}). Is every file of it there, whole?"
+        ) from error
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _in_folder(folder: Path, shown: str) -> tuple[str, Path | None]:
+    prefix = find_checkpoint(folder)
+    if prefix is None:
+        for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+            prefix = prefix or find_checkpoint(below)
+    if prefix is None:
+        raise CheckpointError(
+            f"{shown}: there is no checkpoint in it (no file ends in .index). Name the folder "
+            "with model.ckpt.index and model.ckpt.data-00000-of-00001."
+        )
+    return prefix, _config_beside(Path(prefix).parent)
+
+
+def _config_beside(folder: Path) -> Path | None:
+    path = folder / CONFIG_NAME
+    return path if path.is_file() else None
+
+
+def _unpack(tarball: Path, folder: Path) -> None:
+    """Copy the checkpoint and the configuration out of a tarball; nothing else of it is taken."""
+    wanted = re.compile(r"^[\w.-]*ckpt[\w.-]*\.(index|data-\d+-of-\d+)$|^pipeline\.config$")
+    total = 0
+    try:
+        with tarfile.open(tarball) as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if not member.isfile() or not wanted.match(name):
+                    continue
+                total += member.size
+                if total > MAX_BYTES:
+                    raise CheckpointError(f"{tarball}: it unpacks to more than 4 GB. Not used.")
+                source = archive.extractfile(member)
+                assert source is not None
+                with source, (folder / name).open("wb") as sink:
+                    while chunk := source.read(1024**2):
+                        sink.write(chunk)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise CheckpointError(f"{tarball}: it cannot be unpacked ({error}).") from error
