@@ -270,6 +270,65 @@ for (const side of ["mine", "theirs"]) {
   });
 }
 
+test("one moves a box, another relabels it: both are kept, nobody is asked", async () => {
+  const { server, clock, page } = world();
+  const a = annotation(random, { label_id: 1 });
+  server.edit(1, [a]);
+  page.open(1);
+  server.edit(1, [{ ...a, label_id: 2 }]);
+  page.edit(1, a, moved(a, 3));
+  await clock.pass(1000);
+  assert.equal(page.outbox.summary().kind, "saved");
+  assert.deepEqual(server.list(1), [{ ...moved(a, 3), label_id: 2 }]);
+  assert.deepEqual(page.shown.get(1), server.list(1));
+});
+
+test("one deletes a box that another moved: a person is asked", () => {
+  const a = annotation(random);
+  const op = { op_id: "x", entries: { [a.id]: { before: a, after: null } }, state: null, edits: 1, frozen: true };
+  const result = rebase([op], [moved(a, 1)], () => "y");
+  assert.deepEqual(Object.keys(result.conflicts), [a.id]);
+});
+
+test("two closed tabs changed one box offline: the second is asked, not put over the first", async () => {
+  const { server, storage, clock, page } = world();
+  const a = annotation(random);
+  server.edit(1, [a]);
+  const other = new Page(server, storage, clock, page.closed);
+  for (const [tab, by] of [[page, 3], [other, 5]]) {
+    tab.open(1);
+    server.down = true;
+    tab.edit(1, a, moved(a, by));
+    tab.edit(1, null, annotation(random));
+    await clock.pass(1000);
+    tab.kill();
+  }
+  server.down = false;
+  const heir = new Page(server, storage, clock, page.closed);
+  assert.equal(await heir.outbox.adopt(), 2);
+  heir.open(1);
+  await clock.pass(100_000);
+  assert.equal(heir.outbox.summary().kind, "conflict");
+  assert.equal(server.list(1)[0].xmin, a.xmin + 3);
+  assert.equal(server.list(1).length, 3, "the new boxes of both are there");
+  heir.outbox.resolve(1, a.id, "mine");
+  await clock.pass(1000);
+  assert.equal(server.list(1)[0].xmin, a.xmin + 5);
+  assert.equal(storage.records.size, 0);
+});
+
+test("going back to a revision is said to the server, also after a rebase", async () => {
+  const { server, clock, page } = world();
+  const a = annotation(random);
+  server.edit(1, [a]);
+  page.open(1);
+  server.edit(1, [annotation(random)]);
+  page.edit(1, a, null);
+  page.outbox.markRestore(1, 7);
+  await clock.pass(1000);
+  assert.equal(server.applied.at(-1).restores, 7);
+});
+
 test("the same edit by two people is no conflict", () => {
   const a = annotation(random);
   const op = { op_id: "x", entries: { [a.id]: { before: a, after: moved(a, 1) } }, state: null, edits: 1, frozen: true };

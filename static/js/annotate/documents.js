@@ -50,7 +50,8 @@ export class Documents {
    * @returns {Promise<object|null>} the image where it changed, else null
    */
   async refreshed(document, always = false) {
-    if ((!always && Date.now() - document.readAt < FRESH_MS) || this.sync.records.has(document.id)) return null;
+    if (document.earlier || this.sync.records.has(document.id)) return null;
+    if (!always && Date.now() - document.readAt < FRESH_MS) return null;
     const revision = document.revision;
     const image = await this.api.image(document.id).catch(() => null);
     if (!image || this.sync.records.has(document.id) || document.revision !== revision) return null;
@@ -58,6 +59,12 @@ export class Documents {
     const { annotations, state, revision: latest, ...facts } = image;
     Object.assign(document, facts);
     return latest === revision ? null : image;
+  }
+
+  /** Read the image anew the next time that it is shown. @param {number} id */
+  forget(id) {
+    this.cache.delete(id);
+    this.loaded.delete(id);
   }
 
   /** Read ahead: JSON and pixels of the next two and the previous. @param {import("./image.js").Picture} picture */

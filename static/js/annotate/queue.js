@@ -11,7 +11,9 @@
  *
  * @typedef {{before: Annotation|null, after: Annotation|null}} Entry
  * @typedef {{op_id: string, entries: Object<string, Entry>, state: ImageState|null, edits: number,
- *   frozen: boolean}} Op
+ *   restores?: number|null, frozen: boolean, base?: number}} Op
+ *   `base`: the revision that it builds on where that is not what the operation before it makes;
+ *   `restores`: the revision that it goes back to
  * @typedef {{base: Annotation|null, mine: Annotation|null, theirs: Annotation|null}} Conflict
  * @typedef {{id: number, project_id: number, name: string, revision: number}} ImageRef
  *
@@ -44,7 +46,7 @@ export class Outbox {
    * @param {() => string} parts.newId
    * @param {(event: string, detail: any) => void} parts.notify
    *   "status"; "saved" {image_id, revision, state}; "rebased" {image_id, annotations, revision,
-   *   state}; "replaced" {image_id, id, annotation}; "refused" {image_id}
+   *   state}; "replaced" {image_id, id, annotation}; "refused" {image_id}; "adopted" {image_id}
    * @param {(owner: string, seen: number) => Promise<boolean>} parts.isGone whether a page is closed
    */
   constructor({ storage, send, owner, newId, notify, isGone, clock = systemClock }) {
@@ -69,16 +71,18 @@ export class Outbox {
     for (const left of await this.storage.all().catch(() => [])) {
       if (left.owner === this.owner || !(await this.isGone(left.owner, left.seen))) continue;
       const mine = this.records.get(left.image_id);
-      const ops = left.ops.map((op) => ({ ...op, frozen: true }));
       const record = mine ?? { ...left, ops: [], key: `${this.owner}:${left.image_id}`, owner: this.owner };
-      record.ops = [...ops, ...record.ops];
-      record.revision = Math.min(record.revision, left.revision);
+      for (const op of record.ops) op.frozen = true;
+      // It knows nothing of what stands before it here, so that the server must be asked again.
+      const ops = left.ops.map((op, i) => (i ? { ...op, frozen: true } : { base: left.revision, ...op, frozen: true }));
+      record.ops = [...record.ops, ...ops];
       record.conflicts = { ...left.conflicts, ...record.conflicts };
       record.refused = { ...left.refused, ...record.refused };
       record.blocked = null;
       this.records.set(left.image_id, record);
       await this.#store(record);
       await this.storage.delete(left.key);
+      this.notify("adopted", { image_id: left.image_id });
       count += 1;
     }
     if (count) this.notify("status");
@@ -129,6 +133,14 @@ export class Outbox {
       this.due.add(record.image_id);
       this.#pump(record, keepalive);
     }
+  }
+
+  /** Say of the last edit that it went back to a revision; no other joins it. @param {number} imageId */
+  markRestore(imageId, revision) {
+    const op = this.records.get(imageId)?.ops.at(-1);
+    if (!op || op.frozen) return;
+    Object.assign(op, { restores: revision, frozen: true });
+    this.flush({ imageId });
   }
 
   /** A person chose in a conflict. @param {number} imageId @param {string} id @param {"mine"|"theirs"} side */
@@ -298,15 +310,18 @@ export class Outbox {
 
   /** Somebody else changed the image: put this page's edits on top of theirs. */
   #rebase(record, body) {
-    const result = rebase(record.ops, body.annotations, this.newId);
+    // Operations that build on something else come after, each against the server's boxes of then.
+    const others = record.ops.findIndex((op, i) => i > 0 && op.base !== undefined);
+    const rest = others < 0 ? [] : record.ops.slice(others);
+    const result = rebase(others < 0 ? record.ops : record.ops.slice(0, others), body.annotations, this.newId);
     record.revision = body.revision;
-    record.ops = result.op ? [{ ...result.op, frozen: true }] : [];
+    record.ops = result.op ? [result.op, ...rest] : rest;
     Object.assign(record.conflicts, result.conflicts);
     this.notify("rebased", {
       image_id: record.image_id,
       annotations: this.overlay(record.image_id, body.annotations),
       revision: body.revision,
-      state: result.op?.state ?? body.state,
+      state: merge(record.ops).state ?? body.state,
     });
   }
 
@@ -362,12 +377,14 @@ const isSettled = (record) =>
 function requestBody(record, op) {
   const entries = Object.entries(op.entries);
   const body = {
-    base_revision: record.revision,
+    base_revision: op.base ?? record.revision,
     op_id: op.op_id,
     upserts: entries.filter(([, { after }]) => after).map(([, { after }]) => after),
     deletes: entries.filter(([, { after }]) => !after).map(([id]) => id),
   };
-  return op.state ? { ...body, state: op.state } : body;
+  if (op.state) body.state = op.state;
+  if (op.restores != null) body.restores = op.restores;
+  return body;
 }
 
 const systemClock = {

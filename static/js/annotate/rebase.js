@@ -5,7 +5,10 @@
  * @typedef {import("./queue.js").Conflict} Conflict
  */
 
-const FIELDS = ["label_id", "xmin", "ymin", "xmax", "ymax", "status", "difficult", "truncated"];
+const CORNERS = ["xmin", "ymin", "xmax", "ymax"];
+/** What of an annotation is changed as one: two people who change different ones do not collide. */
+const ASPECTS = [CORNERS, ["label_id"], ["status"], ["difficult"], ["truncated"]];
+const FIELDS = ASPECTS.flat();
 
 /**
  * Whether two states of an annotation say the same. The server does not list rejected suggestions,
@@ -18,22 +21,41 @@ export function sameAnnotation(a, b) {
   return FIELDS.every((field) => a[field] === b[field]);
 }
 
+/**
+ * Both sides' changes of one annotation, where they do not concern the same: one moved it, the
+ * other gave it another label. Null where they do, or where a side deleted it.
+ * @param {Annotation|null} base @param {Annotation|null} mine @param {Annotation|null} theirs
+ * @returns {Annotation|null}
+ */
+export function combine(base, mine, theirs) {
+  if ([base, mine, theirs].some((one) => !one || one.status === "rejected")) return null;
+  const combined = { ...theirs };
+  for (const fields of ASPECTS) {
+    const differs = (a, b) => fields.some((field) => a[field] !== b[field]);
+    if (!differs(base, mine)) continue;
+    if (differs(base, theirs) && differs(mine, theirs)) return null;
+    for (const field of fields) combined[field] = mine[field];
+  }
+  return Object.freeze(combined);
+}
+
 /** Several operations as one: how each box stood before the first, and after the last. @param {Op[]} ops */
 export function merge(ops) {
-  const merged = { entries: {}, state: null, edits: 0 };
+  const merged = { entries: {}, state: null, edits: 0, restores: null };
   for (const op of ops) {
     for (const [id, { before, after }] of Object.entries(op.entries)) {
       merged.entries[id] = { before: merged.entries[id] ? merged.entries[id].before : before, after };
     }
     merged.state = op.state ?? merged.state;
+    merged.restores = op.restores ?? merged.restores;
     merged.edits += op.edits;
   }
   return merged;
 }
 
 /**
- * A box that only one side changed keeps that side's change; a box that both changed differently is
- * a conflict.
+ * A box that only one side changed keeps that side's change. A box that both changed gets both
+ * changes where they concern different things, and is a conflict where they do not.
  * @param {Op[]} ops mine, in order
  * @param {Annotation[]} theirs the server's annotations
  * @param {() => string} newId
@@ -49,14 +71,17 @@ export function rebase(ops, theirs, newId) {
   for (const [id, { before, after }] of Object.entries(mine.entries)) {
     const their = current.get(id) ?? null;
     if (sameAnnotation(their, after)) continue;
-    if (sameAnnotation(their, before)) entries[id] = { before: their, after };
+    const combined = sameAnnotation(their, before) ? after : combine(before, after, their);
+    if (combined || sameAnnotation(their, before)) entries[id] = { before: their, after: combined };
     else conflicts[id] = { base: before, mine: after, theirs: their };
-    if (after) shown.set(id, after);
+    if (after) shown.set(id, combined ?? after);
     else shown.delete(id);
   }
   const left = Object.keys(entries).length || mine.state;
   return {
-    op: left ? { op_id: newId(), entries, state: mine.state, edits: Math.max(1, mine.edits), frozen: true } : null,
+    op: left
+      ? { op_id: newId(), entries, state: mine.state, edits: Math.max(1, mine.edits), restores: mine.restores, frozen: true }
+      : null,
     conflicts,
     annotations: [...shown.values()],
   };

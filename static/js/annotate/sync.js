@@ -26,7 +26,8 @@ export function makeSync({ userId, patch, notify }) {
   // Held until the page is gone.
   navigator.locks?.request(lockName(owner), () => new Promise(() => {}));
   setInterval(() => outbox.heartbeat(), HEARTBEAT_MS);
-  if (!navigator.locks) setInterval(() => outbox.adopt(), SILENT_MS);
+  // A tab that was closed meanwhile leaves its edits to those that are still open.
+  setInterval(() => outbox.adopt(), SILENT_MS);
   listen(outbox);
   return outbox;
 }
