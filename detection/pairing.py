@@ -109,6 +109,61 @@ def _by_own_word(
     return None, f"It names {visible(claimed, 80)!r}, which could be {shown}. Left out."
 
 
+class ImageMatcher:
+    """Finds the image that a file means by a path of its own: ``C:\\me\\a.jpg``, ``img/a.jpg``.
+
+    Only the images that are there can be found, whatever the path says.
+    """
+
+    def __init__(self, image_names: Sequence[str]) -> None:
+        self._by_base: dict[str, list[str]] = defaultdict(list)
+        for name in image_names:
+            self._by_base[_folded(base_name(name))].append(name)
+        self._by_stem: dict[str, list[str]] | None = None
+
+    def match(self, claimed: str, beside: str = "") -> list[str]:
+        """The images that ``claimed`` can mean, one at best: those of its file name, with or
+        without suffix, whose folders agree the longest; among equals, those nearest to the file
+        ``beside``, which names them; then those in the fewest folders."""
+        path = match_key(claimed.replace("\\", "/").strip())
+        base = _folded(path.rpartition("/")[2])
+        found = self._by_base.get(base) or self._by_stems().get(base, [])
+        exact = [name for name in found if match_key(name) == path]
+        if len(found) < 2 or exact:
+            return exact or list(found)
+        folders = [part for part in path.split("/")[:-1] if part not in ("", ".", "..")]
+        found = _best(found, lambda name: _common_tail(folders, name.split("/")[:-1]))
+        found = _best(found, lambda name: match_key(base_name(name)) == path.rpartition("/")[2])
+        near = folder_name(beside).split("/")
+        found = _best(found, lambda name: _common_tail(near[::-1], name.split("/")[:-1][::-1]))
+        return _best(found, lambda name: -name.count("/"))
+
+    def _by_stems(self) -> dict[str, list[str]]:
+        if self._by_stem is None:
+            self._by_stem = defaultdict(list)
+            for base, names in self._by_base.items():
+                self._by_stem[stem_of(base)] += names
+        return self._by_stem
+
+
+def _folded(base: str) -> str:
+    return match_key(base).lower()
+
+
+def _best(names: list[str], score: Callable[[str], int]) -> list[str]:
+    scores = [score(name) for name in names]
+    return [name for name, found in zip(names, scores, strict=True) if found == max(scores)]
+
+
+def _common_tail(parts: Sequence[str], others: Sequence[str]) -> int:
+    count = 0
+    for part, other in zip(reversed(parts), reversed(others), strict=False):
+        if part != other:
+            break
+        count += 1
+    return count
+
+
 class _ImageFinder:
     """Images by path and by file name."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -26,6 +26,46 @@ _TWO_COLUMNS = re.compile(r"(\S+)\s+(-1|0|1)")
 
 class SplitError(ValueError):
     """A split that cannot be used; the message names file, line and value where there are any."""
+
+
+_SPELLINGS: dict[str, Split] = {
+    "training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test",
+    "train": "train", "val": "val", "test": "test",
+}  # fmt: skip
+
+
+def split_in(path: str) -> str:
+    """The split that a file's name says by one of its words (``train_labels.csv``), else one of
+    its folders as a whole (``valid/a.csv``), the innermost first; empty where none does."""
+    *folders, base = path.replace("\\", "/").split("/")
+    for word in re.split(r"[^a-z]+", base.lower()):
+        if word in _SPELLINGS:
+            return _SPELLINGS[word]
+    for folder in reversed(folders):
+        words = re.findall(r"[a-z]+", folder.lower())
+        if len(words) == 1 and words[0] in _SPELLINGS:
+            return _SPELLINGS[words[0]]
+    return ""
+
+
+def splits_of_folders(image_names: Iterable[str]) -> dict[str, str]:
+    """Splits as folders say them (``train/a.jpg``). They speak only where train stands beside
+    val or test: a lone folder called test is no split."""
+    splits: dict[str, str] = {}
+    places: dict[str, set[str]] = defaultdict(set)
+    place_of: dict[str, str] = {}
+    for name in image_names:
+        folders = name.split("/")[:-1]
+        for depth, folder in enumerate(folders):
+            words = re.findall(r"[a-z]+", folder.lower())
+            split = _SPELLINGS.get(words[0]) if len(words) == 1 else None
+            if split is not None:
+                splits[name] = split
+                place_of[name] = "/".join(folders[:depth])
+                places[place_of[name]].add(split)
+                break
+    speaking = {place for place, found in places.items() if "train" in found and len(found) > 1}
+    return {name: split for name, split in splits.items() if place_of[name] in speaking}
 
 
 class SplitStem(str):
@@ -59,18 +99,30 @@ def read_split_file(path: Path) -> list[SplitStem]:
         raise SplitError(f"{path}: it is not UTF-8 text.") from None
     except OSError as error:
         raise SplitError(f"{path}: it cannot be read ({error.strerror}).") from None
+    return _stems_in(text, str(path), path.name)
+
+
+def parse_split_file(data: bytes, name: str) -> list[SplitStem]:
+    """``read_split_file`` of a file's bytes. Raises SplitError."""
+    try:
+        return _stems_in(data.decode("utf-8-sig"), name, name)
+    except UnicodeDecodeError:
+        raise SplitError(f"{name}: it is not UTF-8 text.") from None
+
+
+def _stems_in(text: str, name: str, base: str) -> list[SplitStem]:
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not lines:
-        raise SplitError(f"{path}: there are no names in it.")
+        raise SplitError(f"{name}: there are no names in it.")
     columns = [_TWO_COLUMNS.fullmatch(line) for _, line in lines]
     if all(columns):
         lines = [(number, match[1]) for (number, _), match in zip(lines, columns, strict=True)
                  if match]  # fmt: skip
     stems: dict[str, SplitStem] = {}
-    for number, name in lines:
-        tidy = name.replace("\\", "/").removeprefix("./")
-        stems.setdefault(tidy, SplitStem(tidy, path.name, number))
+    for number, stem in lines:
+        tidy = stem.replace("\\", "/").removeprefix("./")
+        stems.setdefault(tidy, SplitStem(tidy, base, number))
     return list(stems.values())
 
 
@@ -92,6 +144,19 @@ def match_stems(stems: Iterable[str], names: Sequence[str]) -> list[str]:
             raise SplitError(_words_for_unmatched(stem, found, names))
         matched[found[0]] = None
     return list(matched)
+
+
+def match_each(
+    stems: Iterable[str], names: Sequence[str]
+) -> Iterator[tuple[str, str | SplitError]]:
+    """Each stem with the image name that it means, as in ``match_stems``, or why it means none."""
+    index = _SuffixIndex(names)
+    for stem in stems:
+        found = index.find(stem)
+        if len(found) == 1:
+            yield stem, found[0]
+        else:
+            yield stem, SplitError(_words_for_unmatched(stem, found, names))
 
 
 class _SuffixIndex:

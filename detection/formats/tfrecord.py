@@ -14,6 +14,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +30,6 @@ from detection.formats.example_wire import (
     parse_example,
 )
 from detection.label_map import LabelMap
-from detection.names import visible
 from detection.types import Box, LabelledImage
 
 __all__ = [
@@ -136,41 +136,53 @@ def decode_example(
     """
     width, height = example.one_int("image/width"), example.one_int("image/height")
     name = example.one_bytes("image/filename").decode("utf-8", "surrogateescape")
-    count = len(example.floats("image/object/bbox/xmin"))
-    columns = _box_columns(example, width, height, count)
-    labels = _labels(example, label_map, count)
-    views = example.bytes_list("image/object/view") or [b"Unspecified"] * count
-    lengths = [len(labels), *map(len, columns), len(views)]
-    if set(lengths) != {count}:
-        shown = ", ".join(map(str, lengths))
-        raise ExampleError(f"{visible(name)}: its lists of boxes differ in length ({shown}).")
     boxes = tuple(
-        Box(label, xmin, ymin, xmax, ymax, bool(difficult), bool(truncated), bool(crowd), pose)
-        for label, xmin, ymin, xmax, ymax, difficult, truncated, crowd, pose in zip(
-            labels, *columns, [view.decode("utf-8") for view in views], strict=True
+        replace(
+            box,
+            xmin=round(box.xmin * width, _DECIMALS),
+            ymin=round(box.ymin * height, _DECIMALS),
+            xmax=round(box.xmax * width, _DECIMALS),
+            ymax=round(box.ymax * height, _DECIMALS),
         )
+        for box in decode_boxes(example, label_map)
     )
     image_format = example.bytes_list("image/format") or [b""]
     picture = example.one_bytes("image/encoded")
     return LabelledImage(name, width, height, boxes), picture, image_format[0].decode("ascii")
 
 
-def _box_columns(example: Example, width: int, height: int, count: int) -> list[list[float]]:
-    """Four lists of pixels (xmin, ymin, xmax, ymax) and three of flags, as long as they are."""
-    sides = [("xmin", width), ("ymin", height), ("xmax", width), ("ymax", height)]
+def decode_boxes(example: Example, label_map: LabelMap | None = None) -> tuple[Box, ...]:
+    """The boxes of an Example, in fractions of the picture as it is stored; unchecked.
+
+    Raises ExampleError: lists differ in length, a label has no name, or text is not UTF-8.
+    """
+    count = len(example.floats("image/object/bbox/xmin"))
     columns: list[list[float]] = [
-        [round(value * extent, _DECIMALS) for value in example.floats(f"image/object/bbox/{side}")]
-        for side, extent in sides
+        [*example.floats(f"image/object/bbox/{side}")] for side in ("xmin", "ymin", "xmax", "ymax")
     ]
     for key in ("difficult", "truncated", "is_crowd"):
         columns.append([*(example.ints(f"image/object/{key}") or [0] * count)])
-    return columns
+    labels = _labels(example, label_map, count)
+    views = example.bytes_list("image/object/view") or [b"Unspecified"] * count
+    lengths = [len(labels), *map(len, columns), len(views)]
+    if set(lengths) != {count}:
+        shown = ", ".join(map(str, lengths))
+        raise ExampleError(f"Its lists of boxes differ in length ({shown}).")
+    return tuple(
+        Box(label, xmin, ymin, xmax, ymax, bool(difficult), bool(truncated), bool(crowd), pose)
+        for label, xmin, ymin, xmax, ymax, difficult, truncated, crowd, pose in zip(
+            labels, *columns, [view.decode("utf-8", "replace") for view in views], strict=True
+        )
+    )
 
 
 def _labels(example: Example, label_map: LabelMap | None, count: int) -> list[str]:
     texts = example.bytes_list("image/object/class/text")
     if texts or not count:
-        return [text.decode("utf-8") for text in texts]
+        try:
+            return [text.decode("utf-8") for text in texts]
+        except UnicodeDecodeError:
+            raise ExampleError("The name of a label in it is not UTF-8.") from None
     ids = example.ints("image/object/class/label")
     if label_map is None:
         raise ExampleError("Its boxes have class ids and no names, and no label map was given.")
@@ -213,10 +225,8 @@ class RecordWriter:
     def write(self, record: bytes) -> None:
         """Append one serialised Example to the next shard."""
         file = self._files[self.num_records % len(self._files)]
-        length = struct.pack("<Q", len(record))
-        file.write(length + _masked_crc(length))
-        file.write(record)
-        file.write(_masked_crc(record))
+        for part in frame(record):
+            file.write(part)
         self.num_records += 1
 
     def __exit__(
@@ -253,7 +263,7 @@ def record_paths(source: Path | str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [file for file in path.iterdir() if _is_record_name(file.name)]
+        found = [file for file in path.iterdir() if is_record_name(file.name)]
     else:
         found = list(path.parent.glob(f"{glob.escape(path.name)}-?????-of-?????"))
     if not found:
@@ -261,7 +271,7 @@ def record_paths(source: Path | str) -> list[Path]:
     return sorted(found)
 
 
-def _is_record_name(name: str) -> bool:
+def is_record_name(name: str) -> bool:
     shard = Path(name).match("*-?????-of-?????")
     return shard or name.endswith((".record", ".records", ".tfrecord", ".tfrecords"))
 
@@ -284,23 +294,41 @@ def read_records(source: Path | str) -> Iterator[Example]:
 def read_raw_records(path: Path) -> Iterator[bytes]:
     """The serialised records of one file, each held against its checksum. Raises RecordError."""
     with path.open("rb") as file:
-        number = 0
-        while head := file.read(12):
-            number += 1
-            where = f"{path.name}, record {number}"
-            if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
-                raise _damaged_length(path, number)
-            (length,) = struct.unpack("<Q", head[:8])
-            if length > MAX_RECORD_BYTES:
-                raise RecordError(f"{where}: it claims {length:,} bytes; the limit is "
-                                  f"{MAX_RECORD_BYTES:,}.")  # fmt: skip
-            record, crc = file.read(length), file.read(4)
-            if len(record) < length or len(crc) < 4:
-                raise RecordError(f"{where}: the file ends within it, after {len(record):,} of "
-                                  f"{length:,} bytes.")  # fmt: skip
-            if _masked_crc(record) != crc:
-                raise RecordError(f"{where}: it does not fit its checksum. The file is damaged.")
+        for _, record in read_stream(file, path.name):
             yield record
+
+
+def read_stream(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """``(offset, record)`` of each record from here on. Raises RecordError."""
+    number = offset = 0
+    while head := file.read(12):
+        number += 1
+        where = f"{name}, record {number}"
+        if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
+            raise _damaged_length(name, number)
+        (length,) = struct.unpack("<Q", head[:8])
+        if length > MAX_RECORD_BYTES:
+            raise RecordError(f"{where}: it claims {length:,} bytes; the limit is "
+                              f"{MAX_RECORD_BYTES:,}.")  # fmt: skip
+        record, crc = file.read(length), file.read(4)
+        if len(record) < length or len(crc) < 4:
+            raise RecordError(f"{where}: the file ends within it, after {len(record):,} of "
+                              f"{length:,} bytes.")  # fmt: skip
+        if _masked_crc(record) != crc:
+            raise RecordError(f"{where}: it does not fit its checksum. The file is damaged.")
+        yield offset, record
+        offset += length + 16
+
+
+def frame(record: bytes) -> tuple[bytes, bytes, bytes]:
+    """What a TFRecord file holds for one record: its head, the record, its checksum."""
+    length = struct.pack("<Q", len(record))
+    return length + _masked_crc(length), record, _masked_crc(record)
+
+
+def begins_as_records(head: bytes) -> bool:
+    """Whether a file's first 12 bytes are those of a TFRecord file."""
+    return len(head) >= 12 and _masked_crc(head[:8]) == head[8:12]
 
 
 def count_records(path: Path) -> int:
@@ -310,15 +338,15 @@ def count_records(path: Path) -> int:
         while head := file.read(12):
             count += 1
             if len(head) < 12 or _masked_crc(head[:8]) != head[8:]:
-                raise _damaged_length(path, count)
+                raise _damaged_length(path.name, count)
             (length,) = struct.unpack("<Q", head[:8])
             if length > MAX_RECORD_BYTES or file.seek(length + 4, 1) > size:
                 raise RecordError(f"{path.name}, record {count}: the file ends within it.")
     return count
 
 
-def _damaged_length(path: Path, number: int) -> RecordError:
+def _damaged_length(name: str, number: int) -> RecordError:
     return RecordError(
-        f"{path.name}, record {number}: its length does not fit its checksum. It is damaged, "
+        f"{name}, record {number}: its length does not fit its checksum. It is damaged, "
         "or this is not a TFRecord file."
     )

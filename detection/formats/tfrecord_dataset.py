@@ -2,187 +2,232 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
+from typing import BinaryIO
 
-from detection.boxes import clean_boxes, turn_boxes
-from detection.formats.dataset import (
-    LABEL_MAP_NAME,
-    NO_SPLIT,
-    Dataset,
-    DatasetError,
-    DatasetItem,
-    WriteReport,
-)
-from detection.formats.example_wire import Example, ExampleError
+from detection.archive import ArchiveError
+from detection.formats.dataset import LABEL_MAP_NAME, Dataset, DatasetError, WriteReport
+from detection.formats.drawn import AnnotationError, Drawn
+from detection.formats.example_wire import Example, ExampleError, parse_example
+from detection.formats.files import Files
+from detection.formats.reading import Reading, Say, reading_of_spool
+from detection.formats.sink import FolderSink, Sink
+from detection.formats.spool import Spool
 from detection.formats.tfrecord import (
-    RecordWriter,
-    count_records,
-    decode_example,
+    RecordError,
+    begins_as_records,
+    decode_boxes,
     encode_example,
-    read_records,
-    record_paths,
+    frame,
+    is_record_name,
+    read_stream,
 )
-from detection.images import ImageRefused, check_decodes, probe_image, upright_jpeg_bytes
+from detection.images import SUFFIX_BY_FORMAT
 from detection.label_map import (
     LabelMap,
     LabelMapItem,
     LabelNameError,
     clean_label_name,
-    read_label_map,
     write_label_map,
 )
-from detection.names import base_name, layout_key, visible
-from detection.splits import SPLITS
-from detection.types import Box, LabelledImage, Problem
+from detection.names import UniquePaths, base_name, has_image_suffix, layout_key
+from detection.splits import split_in
+from detection.types import Problem
 
+KEY = "tfrecord"
 IMAGES_A_SHARD = 500
+_MOST_LABELS = 10_000
 
-Say = Callable[[Problem], None]
+__all__ = ["IMAGES_A_SHARD", "KEY", "is_record_name", "read", "recognise", "write", "write_dataset"]
 
 
-def read_dataset(source: Path, label_map: LabelMap | None, say: Say) -> Dataset:
-    """Open a record file, a folder of them, or a prefix of shards.
+def recognise(head: bytes) -> bool:
+    """Whether a file begins as a TFRecord file."""
+    return begins_as_records(head)
 
-    A file's split is the word train, val or test in its name, else ``data``.
+
+def read(
+    files: Files, say: Say, names: Sequence[str], label_map: LabelMap | None = None
+) -> Reading:
+    """Index the record files ``names``. A file's split is the word train, val or test in its name.
 
     Args:
-        label_map: else ``*label_map.pbtxt`` beside the records, else read from the records' own
-            ``class/label`` and ``class/text``.
+        label_map: names for records that have class ids only; else the records' own
+            ``class/label`` and ``class/text`` are the label map.
 
     Raises:
-        DatasetError, RecordError, LabelMapError, FileNotFoundError: the data cannot be used.
+        DatasetError: the data cannot be used.
     """
-    paths = record_paths(source)
-    if label_map is None:
-        own = sorted(paths[0].parent.glob(f"*{LABEL_MAP_NAME}"))
-        label_map = read_label_map(own[0]) if len(own) == 1 else _label_map_in(paths)
-    by_split: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        by_split[_split_in(path.name)].append(path)
-    sizes = {split: sum(map(count_records, files)) for split, files in by_split.items()}
-    known = label_map
-
-    def read(say: Say) -> Iterator[DatasetItem]:
-        for split, files in by_split.items():
-            for path in files:
-                for number, example in enumerate(read_records(path), 1):
-                    where = f"{path.name}, record {number}"
-                    item = _read_item(example, where, split, known, say)
-                    if item is not None:
-                        yield item
-
-    return Dataset(label_map, sizes, read)
-
-
-def _split_in(file_name: str) -> str:
-    words = re.split(r"[^a-z]+", file_name.lower())
-    spellings = {"training": "train", "validation": "val", "valid": "val", "testing": "test"}
-    found = [spellings.get(word, word) for word in words]
-    return next((split for split in SPLITS if split in found), NO_SPLIT)
-
-
-def _label_map_in(paths: list[Path]) -> LabelMap:
-    """Labels as the records themselves number them."""
-    names: dict[int, str] = {}
-    for path in paths:
-        for example in read_records(path):
-            ids = example.ints("image/object/class/label")
-            texts = example.bytes_list("image/object/class/text")
-            for class_id, text in zip(ids, texts, strict=False):
-                name = text.decode("utf-8", "replace")
-                if names.setdefault(class_id, name) != name:
-                    raise DatasetError(
-                        f"{path.name}: the class id {class_id} means "
-                        f"{visible(names[class_id], 60)!r} and {visible(name, 60)!r}. "
-                        "Give the label map."
-                    )
+    records = _Records(files, names, label_map)
     try:
-        return LabelMap(
-            tuple(LabelMapItem(number, clean_label_name(name)) for number, name in names.items())
-        )
-    except (LabelNameError, ValueError) as error:
-        raise DatasetError(f"{paths[0].name}: {error} Give the label map.") from None
+        found = records.index(say)
+    except RecordError as error:
+        records.close()
+        raise DatasetError(str(error)) from None
+    image_names = list(records.spool.names())
+    if not image_names:
+        raise DatasetError("There is no record with a picture in it.")
+    reading = reading_of_spool(KEY, records.spool, image_names, say, drawn=records.drawn)
+    return replace(
+        reading,
+        label_map=label_map or found,
+        read_picture=records.picture,
+        close=records.close,
+    )
 
 
-def _read_item(
-    example: Example, where: str, split: str, label_map: LabelMap, say: Say
-) -> DatasetItem | None:
-    """One image with valid boxes, or None where it was refused, which is said."""
-    try:
-        data = example.one_bytes("image/encoded")
-        facts = probe_image(data)
-        check_decodes(data)
-        picture, picture_format = upright_jpeg_bytes(data)
-        # Boxes are relative, so that the picture's own size is the one that counts.
-        stored_width, stored_height = facts.stored_size
-        example["image/width"], example["image/height"] = [stored_width], [stored_height]
-        image, _, _ = decode_example(example, label_map)
-    except (ExampleError, ImageRefused, UnicodeDecodeError) as error:
-        say(Problem(where, f"{error} Left out.", "refused"))
-        return None
-    if facts.orientation != 1:
+class _Records:
+    """Record files with the place of each record; one is in memory at a time."""
+
+    def __init__(self, files: Files, names: Sequence[str], label_map: LabelMap | None) -> None:
+        self._names, self._label_map = names, label_map
+        self.spool = Spool()
+        self._stack = ExitStack()
+        self._opened = [self._seekable(files, name) for name in names]
+        self._last: tuple[str, Example] | None = None
+
+    def close(self) -> None:
+        self._stack.close()
+        self.spool.close()
+
+    def _seekable(self, files: Files, name: str) -> BinaryIO:
+        path = files.path(name)
+        if path is not None:
+            return self._stack.enter_context(path.open("rb"))
+        # An archive's entry cannot be read from its middle: it is unpacked, once.
+        copy = self._stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        try:
+            with files.open(name) as stream:
+                shutil.copyfileobj(stream, copy, 1024 * 1024)
+        except (ArchiveError, OSError) as error:
+            raise DatasetError(f"{name}: {error}") from None
+        copy.seek(0)
+        return copy
+
+    def index(self, say: Say) -> LabelMap | None:
+        """Register every record; the label map that they have. Raises RecordError."""
+        unique = UniquePaths()
+        labels: dict[int, str] = {}
+        consistent = True
+        for number, file in enumerate(self._opened):
+            name = self._names[number]
+            split = split_in(name)
+            for record_number, (offset, record) in enumerate(read_stream(file, name), 1):
+                where = f"{base_name(name)}, record {record_number}"
+                try:
+                    example = parse_example(record)
+                    shown = _name_in(example, where, unique)
+                except ExampleError as error:
+                    say(Problem(where, f"{error} Left out.", "refused"))
+                    continue
+                consistent &= _collect_labels(example, labels)
+                place = f"{number} {offset} {len(record)} {record_number}"
+                self.spool.add_image(shown, shown, where, split=split, relative=True, extra=place)
+        self.spool.index()
+        if not consistent and self._label_map is None:
+            words = "One class id means two labels in the records: labels are numbered anew."
+            say(Problem(base_name(self._names[0]), words, "note"))
+            return None
+        try:
+            items = [
+                LabelMapItem(number, clean_label_name(name)) for number, name in labels.items()
+            ]
+            return LabelMap(tuple(items)) if items else None
+        except (LabelNameError, ValueError):
+            return None
+
+    def _example(self, name: str) -> Example:
+        if self._last is None or self._last[0] != name:
+            place = self.spool.extra(name)
+            if place is None:
+                raise KeyError(name)
+            number, offset, length, _ = map(int, place.split())
+            file = self._opened[number]
+            file.seek(offset + 12)
+            self._last = (name, parse_example(file.read(length)))
+        return self._last[1]
+
+    def drawn(self, name: str) -> Drawn:
+        where = self.spool.drawn(name).file
+        try:
+            boxes = decode_boxes(self._example(name), self._label_map)
+            boxes = tuple(replace(box, label=clean_label_name(box.label)) for box in boxes)
+        except (ExampleError, LabelNameError) as error:
+            raise AnnotationError(where, f"{error} Left out.") from None
         # The API's readers know no EXIF: its boxes are in the frame before the turn.
-        turned = turn_boxes(
-            [box.xyxy for box in image.boxes], stored_width, stored_height, facts.orientation
-        )
-        image = _moved(image, turned.tolist(), facts.width, facts.height)
-    boxes, problems = clean_boxes(
-        _known(image.boxes, label_map, where, say), facts.width, facts.height, where
-    )
-    for problem in problems:
-        say(problem)
-    return DatasetItem(replace(image, boxes=boxes), picture, picture_format, split)
+        return Drawn(where, boxes, relative=True, stored=True)
+
+    def picture(self, name: str) -> bytes:
+        return self._example(name).one_bytes("image/encoded")
 
 
-def _moved(
-    image: LabelledImage, boxes_xyxy: list[list[float]], width: int, height: int
-) -> LabelledImage:
-    boxes = tuple(
-        replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
-        for box, (xmin, ymin, xmax, ymax) in zip(image.boxes, boxes_xyxy, strict=True)
-    )
-    return replace(image, width=width, height=height, boxes=boxes)
+def _name_in(example: Example, where: str, unique: UniquePaths) -> str:
+    """The image's name, unlike any other's. Raises ExampleError where there is no picture."""
+    example.one_bytes("image/encoded")
+    given = example.bytes_list("image/filename") or example.bytes_list("image/source_id")
+    name = (given[0] if given else b"").decode("utf-8", "replace") or where
+    if not has_image_suffix(name):
+        known = (example.bytes_list("image/format") or [b""])[0].decode("ascii", "replace")
+        name += SUFFIX_BY_FORMAT.get(known.lower(), ".jpg")
+    return unique.path_for(name)
 
 
-def _known(boxes: tuple[Box, ...], label_map: LabelMap, where: str, say: Say) -> list[Box]:
-    for label in sorted({box.label for box in boxes} - label_map.by_name.keys()):
-        words = f"The label map has no {visible(label, 60)!r}; its boxes of it were left out."
-        say(Problem(where, words, "refused"))
-    return [box for box in boxes if box.label in label_map.by_name]
+def _collect_labels(example: Example, labels: dict[int, str]) -> bool:
+    """Note which id means which label; False where one id means two."""
+    ids = example.ints("image/object/class/label")
+    texts = example.bytes_list("image/object/class/text")
+    for class_id, text in zip(ids, texts, strict=False):
+        name = text.decode("utf-8", "replace")
+        if labels.setdefault(class_id, name) != name or len(labels) > _MOST_LABELS:
+            return False
+    return True
 
 
 def write_dataset(
     dataset: Dataset, target: Path, report: WriteReport, on_progress: Callable[[int], None]
 ) -> None:
-    """Write ``target``/SPLIT-00000-of-0000N, in shards of about 500 images, and the label map.
+    """Write ``target``/SPLIT-00000-of-0000N and the label map: what a training reads."""
+    sink = FolderSink(target)
+    for _ in write(dataset, sink, report):
+        on_progress(report.num_images)
+    report.files += sink.files
 
-    A record's filename is the image's own, without folders, as the API writes it; where two
-    images share one, it is the path.
+
+def write(dataset: Dataset, sink: Sink, report: WriteReport) -> Iterator[None]:
+    """Write SPLIT-00000-of-0000N, in shards of 500 images, and the label map.
+
+    Images come split by split. A record's filename is the image's own, without folders, as the
+    API writes it; where two images share one, it is the path. Records hold their pictures.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    path = target / LABEL_MAP_NAME
-    path.write_text(write_label_map(dataset.label_map), encoding="utf-8")
-    report.files.append(path)
+    if sink.images == "none":
+        raise DatasetError("TFRecord files hold their pictures; they cannot be left out.")
+    with sink.open(LABEL_MAP_NAME) as file:
+        file.write(write_label_map(dataset.label_map).encode("utf-8"))
     items = dataset.read(report.problems.append)
     item = next(items, None)
     names = _RecordNames()
     for split, size in dataset.split_sizes.items():
         num_shards = max(1, -(-size // IMAGES_A_SHARD))
-        with RecordWriter(target / split, num_shards) as writer:
-            while item is not None and item.split == split:
-                image = replace(item.image, name=names.name_for(item.image.name))
-                writer.write(
-                    encode_example(image, item.picture, item.picture_format, dataset.label_map)
-                )
-                report.count(item)
-                on_progress(report.num_images)
-                item = next(items, None)
-        report.files += writer.paths
+        for shard in range(num_shards):
+            with sink.open(f"{split}-{shard:05d}-of-{num_shards:05d}") as file:
+                room = IMAGES_A_SHARD
+                while room and item is not None and item.split == split:
+                    image = replace(item.image, name=names.name_for(item.image.name))
+                    record = encode_example(
+                        image, item.picture, item.picture_format, dataset.label_map
+                    )
+                    for part in frame(record):
+                        file.write(part)
+                    report.count(item)
+                    yield
+                    item, room = next(items, None), room - 1
+            yield
 
 
 class _RecordNames:

@@ -5,13 +5,13 @@ What one XML says and how it is held against its picture stands in ``voc_xml``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from detection.formats.dataset import DatasetError
+from detection.formats.files import files_below
 from detection.formats.voc_xml import (
     MAX_XML_BYTES,
     VocError,
@@ -21,7 +21,7 @@ from detection.formats.voc_xml import (
     write_voc,
 )
 from detection.images import ImageRefused, probe_image
-from detection.names import has_image_suffix, is_clutter, suffix_of
+from detection.names import has_image_suffix, suffix_of
 from detection.pairing import Pairing, pair_annotations
 from detection.splits import match_stems
 from detection.types import LabelledImage, Problem
@@ -49,7 +49,7 @@ class VocFolder:
         self.root = Path(root)
         if not self.root.is_dir():
             raise DatasetError(f"{self.root}: there is no such folder.")
-        names = list(_files_below(self.root))
+        names = list(files_below(self.root))
         self.image_names = [name for name in names if has_image_suffix(name)]
         self.xml_names = [name for name in names if suffix_of(name) == ".xml"]
         if not self.image_names:
@@ -149,20 +149,3 @@ def read_voc(
             refused.append(error.problem)
         except ImageRefused as error:
             refused.append(Problem(name, f"{error} Left out.", "refused"))
-
-
-def _files_below(root: Path) -> Iterator[str]:
-    """Relative names of the files below ``root``, sorted; hidden folders are passed over."""
-    for folder, subfolders, files in os.walk(root, followlinks=False):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        relative = Path(folder).relative_to(root).as_posix()
-        prefix = "" if relative == "." else f"{relative}/"
-        for file in sorted(files):
-            name = prefix + file
-            if not is_clutter(name) and _stays_inside(root, name):
-                yield name
-
-
-def _stays_inside(root: Path, name: str) -> bool:
-    path = root / name
-    return not path.is_symlink() or path.resolve().is_relative_to(root.resolve())

@@ -6,51 +6,73 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from typing import TextIO
 
 from detection.formats.dataset import (
     LABEL_MAP_NAME,
-    NO_SPLIT,
     Dataset,
     DatasetError,
     DatasetItem,
     WriteReport,
 )
-from detection.formats.voc import VocError, VocFolder, write_voc
-from detection.images import SUFFIX_BY_FORMAT, ImageRefused, check_decodes, upright_jpeg_bytes
-from detection.label_map import LabelMap, read_label_map, write_label_map
-from detection.names import UniquePaths, stem_of, suffix_of, visible
-from detection.splits import SPLITS, SplitError, SplitStem, match_stems, read_split_file
+from detection.formats.files import FileRefused, Files, read_file
+from detection.formats.reading import Reading
+from detection.formats.sink import Sink
+from detection.formats.voc import VocError, VocFolder, parse_voc, write_voc
+from detection.formats.voc_xml import MAX_XML_BYTES
+from detection.images import ImageRefused, check_decodes, upright_jpeg_bytes
+from detection.label_map import LabelMap, write_label_map
+from detection.names import base_name, folder_name, has_image_suffix, stem_of, visible
+from detection.pairing import pair_annotations
+from detection.splits import SPLITS, SplitError, SplitStem, match_each, parse_split_file
 from detection.types import Box, LabelledImage, Problem
 
+KEY = "voc"
 # Where people keep their split files, likeliest first.
 _SPLIT_FOLDERS = ("ImageSets/Main", "splits", "")
-_SAME_SUFFIXES = {"jpeg": {".jpg", ".jpeg", ".jpe", ".jfif"}, "png": {".png"}}
+_MAX_LIST_BYTES = 256 * 1024 * 1024
 
 Say = Callable[[Problem], None]
 
 
-def read_dataset(source: Path, label_map: LabelMap | None, say: Say) -> Dataset:
-    """Open a VOC folder, with the splits it comes with.
+def recognise(head: bytes) -> bool:
+    """Whether the first bytes of an XML file look like Pascal VOC's."""
+    return b"<annotation>" in head.replace(b"\0", b"") or b"<annotation " in head
+
+
+def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
+    """Pair the XML files ``names`` with images, with the splits that they come with.
 
     Split files are ``train.txt``, ``val.txt`` and ``test.txt`` in ``ImageSets/Main``, in
-    ``splits`` or at the top. Images in none of them get the split ``data``.
-
-    Args:
-        label_map: what labels are called and numbered; else ``*label_map.pbtxt`` at the top, else
-            numbered from 1 by how often a label occurs, the commonest first.
-
-    Raises:
-        DatasetError, SplitError, LabelMapError: the data cannot be used.
+    ``splits`` or at the top, in one folder of the data.
     """
-    folder = VocFolder(source)
-    for problem in folder.problems:
-        say(problem)
-    if label_map is None:
-        own = sorted(folder.root.glob(f"*{LABEL_MAP_NAME}"))
-        label_map = read_label_map(own[0]) if len(own) == 1 else None
-    return select_splits(folder, _own_splits(folder, say), label_map)
+    images = [name for name in files.names if has_image_suffix(name)]
+
+    def parse(name: str) -> bytes:
+        try:
+            return read_file(files, name, MAX_XML_BYTES)
+        except FileRefused as error:
+            raise VocError(name, str(error)) from None
+
+    def filename_in(name: str) -> str | None:
+        try:
+            return parse_voc(parse(name), name).filename
+        except VocError:
+            return None
+
+    pairing = pair_annotations(images, names, filename_in)
+    if images:
+        for problem in pairing.problems:
+            say(problem)
+    annotation_of = {image: name for name, image in pairing.pairs}
+    return Reading(
+        KEY,
+        images,
+        lambda name: parse_voc(parse(name), name).drawn(),
+        annotation_of,
+        list(pairing.annotations_alone),
+        splits=_own_splits(files, sorted(annotation_of), say),
+        orphans_said=bool(images),
+    )
 
 
 def select_splits(
@@ -91,44 +113,42 @@ def label_map_of(folder: VocFolder, names: Iterable[str]) -> LabelMap:
     return LabelMap.from_names(sorted(counts, key=lambda label: (-counts[label], label)))
 
 
-def _own_splits(folder: VocFolder, say: Say) -> dict[str, list[str]]:
-    files = _split_files(folder)
+def _own_splits(files: Files, labelled: list[str], say: Say) -> dict[str, str]:
     split_of: dict[str, str] = {}
-    for split, path in files.items():
-        for stem in read_split_file(path):
-            for name in _match(stem, folder, say):
-                if split_of.setdefault(name, split) != split:
-                    where = f"It is in {split_of[name]} and in {split}; the first was taken."
-                    say(Problem(name, where, "mended"))
-    splits: dict[str, list[str]] = {split: [] for split in (*files, NO_SPLIT)}
-    for name in folder.labelled_names:
-        splits[split_of.get(name, NO_SPLIT)].append(name)
-    if files and splits[NO_SPLIT]:
-        count = len(splits[NO_SPLIT])
-        words = f"{count:,} labelled images are in no split; they were written as {NO_SPLIT!r}."
-        say(Problem(next(iter(files.values())).name, words, "note"))
-    return splits
+    for split, name in _split_files(files).items():
+        try:
+            stems = parse_split_file(read_file(files, name, _MAX_LIST_BYTES), base_name(name))
+        except (SplitError, FileRefused) as error:
+            say(Problem(name, str(error).partition(": ")[2] or str(error), "refused"))
+            continue
+        for stem, image in match_each(stems, labelled):
+            if isinstance(image, SplitError):
+                words = str(image).partition(": ")[2]
+                line = stem.line if isinstance(stem, SplitStem) else None
+                say(Problem(base_name(name), f"{words} Passed over.", "refused", line))
+            elif split_of.setdefault(image, split) != split:
+                where = f"It is in {split_of[image]} and in {split}; the first was taken."
+                say(Problem(image, where, "mended"))
+    return split_of
 
 
-def _match(stem: SplitStem, folder: VocFolder, say: Say) -> list[str]:
-    try:
-        return match_stems([stem], folder.labelled_names)
-    except SplitError as error:
-        words = str(error).partition(": ")[2]
-        say(Problem(stem.file, f"{words} Passed over.", "refused", stem.line))
-        return []
+def _split_files(files: Files) -> dict[str, str]:
+    """The data's own split files, by split; those of the topmost folder that has any."""
+    places: dict[str, dict[str, str]] = {}
+    for name in files.names:
+        split = stem_of(base_name(name))
+        if split in SPLITS and base_name(name) == f"{split}.txt":
+            places.setdefault(folder_name(name), {})[split] = name
 
+    def rank(folder: str) -> tuple[int, int, str]:
+        for order, inner in enumerate(_SPLIT_FOLDERS):
+            if folder == inner or (inner and folder.endswith(f"/{inner}")) or inner == "":
+                return order, folder.count("/"), folder
+        return len(_SPLIT_FOLDERS), 0, folder
 
-def _split_files(folder: VocFolder) -> dict[str, Path]:
-    """The data's own split files, by split; those of one folder only."""
-    parents = [folder.root, *(path for path in sorted(folder.root.iterdir()) if path.is_dir())]
-    for inner in _SPLIT_FOLDERS:
-        for parent in parents:
-            paths = {str(split): parent / inner / f"{split}.txt" for split in SPLITS}
-            found = {split: path for split, path in paths.items() if path.is_file()}
-            if found:
-                return found
-    return {}
+    fitting = sorted(places, key=rank)
+    chosen = places[fitting[0]] if fitting else {}
+    return {split: chosen[split] for split in SPLITS if split in chosen}
 
 
 def _read_item(
@@ -160,45 +180,27 @@ def _with_known_labels(image: LabelledImage, label_map: LabelMap, say: Say) -> t
     return tuple(box for box in image.boxes if box.label not in unknown)
 
 
-def write_dataset(
-    dataset: Dataset, target: Path, report: WriteReport, on_progress: Callable[[int], None]
-) -> None:
-    """Write ``target``/JPEGImages, Annotations, ImageSets/Main and label_map.pbtxt.
+def write(dataset: Dataset, sink: Sink, report: WriteReport) -> Iterator[None]:
+    """Write JPEGImages, Annotations, ImageSets/Main and label_map.pbtxt.
 
-    Stored paths are made from the images' names and always stay below ``target``.
+    ``crowd`` cannot be kept.
     """
-    paths = UniquePaths()
-    split_folder = target / "ImageSets" / "Main"
-    for folder in (target / "JPEGImages", target / "Annotations", split_folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    path = target / LABEL_MAP_NAME
-    path.write_text(write_label_map(dataset.label_map), encoding="utf-8")
-    report.files.append(path)
+    with sink.open(LABEL_MAP_NAME) as file:
+        file.write(write_label_map(dataset.label_map).encode("utf-8"))
     with ExitStack() as stack:
-        lists: dict[str, TextIO] = {}
-        for split in dataset.split_sizes:
-            if split in SPLITS:
-                path = split_folder / f"{split}.txt"
-                lists[split] = stack.enter_context(path.open("w", encoding="utf-8"))
-                report.files.append(path)
+        lists = {
+            split: stack.enter_context(sink.open(f"ImageSets/Main/{split}.txt"))
+            for split in dataset.split_sizes
+            if split in SPLITS
+        }
         for item in dataset.read(report.problems.append):
-            stem = _write_item(item, target, paths)
+            path = sink.picture_path(item)
+            stem = stem_of(path)
+            sink.add_picture(f"JPEGImages/{path}", item)
+            xml = write_voc(replace(item.image, name=path))
+            sink.add(f"Annotations/{stem}.xml", xml)
             if item.split in lists:
-                lists[item.split].write(f"{stem}\n")
+                lists[item.split].write(f"{stem}\n".encode("utf-8", "replace"))
             report.count(item)
-            on_progress(report.num_images)
-
-
-def _write_item(item: DatasetItem, target: Path, paths: UniquePaths) -> str:
-    """Write one picture and its XML; returns its stem relative to both folders."""
-    suffix = suffix_of(item.image.name)
-    if suffix not in _SAME_SUFFIXES[item.picture_format]:
-        suffix = SUFFIX_BY_FORMAT[item.picture_format]
-    stem = paths.path_for(stem_of(item.image.name))
-    image_path = target / "JPEGImages" / f"{stem}{suffix}"
-    xml_path = target / "Annotations" / f"{stem}.xml"
-    for path in (image_path, xml_path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    image_path.write_bytes(item.picture)
-    xml_path.write_bytes(write_voc(replace(item.image, name=f"{stem}{suffix}")))
-    return stem
+            yield
+    yield

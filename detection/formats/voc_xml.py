@@ -3,20 +3,15 @@
 Coordinates are taken as they stand, as the TensorFlow Object Detection API takes them: pixels,
 not shifted by one. A file is hostile until checked: entities and document types with declarations
 are refused, nothing that a file names is opened, and sizes are limited.
-
-Where ``<size>`` is not the picture's: turned sides of an EXIF-turned picture mean boxes drawn
-before the turn, and they are turned with it; the picture's own proportions mean that it was
-resized after it was labelled, and boxes are scaled; anything else is a wrong ``<size>``, and boxes
-are taken as pixels of the picture. Each is said.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lxml import etree
 
-from detection.boxes import clean_boxes, turn_boxes
+from detection.formats.drawn import AnnotationError, Drawn, hold_against
 from detection.formats.numbers import NumberRefused, parse_number
 from detection.label_map import LabelNameError, clean_label_name
 from detection.names import base_name, folder_name, visible
@@ -24,17 +19,11 @@ from detection.types import Box, LabelledImage, Problem
 
 MAX_XML_BYTES = 32 * 1024 * 1024
 MAX_BOXES = 10_000
-# Two sizes have the same proportions where one, scaled, misses the other by under 1 %.
-_PROPORTION_TOLERANCE = 0.01
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-class VocError(ValueError):
-    """An annotation file that cannot be taken as a whole. ``line`` counts from 1 where known."""
-
-    def __init__(self, file: str, message: str, line: int | None = None) -> None:
-        self.problem = Problem(file, message, "refused", line)
-        super().__init__(str(self.problem))
+class VocError(AnnotationError):
+    """A Pascal VOC file that cannot be taken as a whole."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,19 @@ class VocFile:
     numbers: tuple[int, ...]
     lines: tuple[int | None, ...]
     problems: tuple[Problem, ...]
+
+    def drawn(self) -> Drawn:
+        """What it says, as every format says it."""
+        return Drawn(
+            self.file,
+            self.boxes,
+            self.width,
+            self.height,
+            numbers=self.numbers,
+            lines=self.lines,
+            problems=self.problems,
+            size_word="<size>",
+        )
 
 
 def parse_voc(xml_bytes: bytes, file: str) -> VocFile:
@@ -100,12 +102,7 @@ def labelled_image(
         width, height: the upright picture's size.
         orientation: the picture's EXIF orientation (1..8).
     """
-    boxes, problem = _in_upright_frame(voc, width, height, orientation)
-    cleaned, found = clean_boxes(
-        boxes, width, height, voc.file, numbers=voc.numbers, lines=voc.lines
-    )
-    problems = [*voc.problems, *([problem] if problem else []), *found]
-    return LabelledImage(name, width, height, cleaned), problems
+    return hold_against(voc.drawn(), name, width, height, orientation)
 
 
 def write_voc(image: LabelledImage, depth: int = 3) -> bytes:
@@ -236,50 +233,11 @@ def _extent(root: etree._Element, tag: str) -> float | None:
     return value if value > 0 else None
 
 
-def _in_upright_frame(
-    voc: VocFile, width: int, height: int, orientation: int
-) -> tuple[tuple[Box, ...], Problem | None]:
-    said = (voc.width, voc.height)
-    if voc.width is None or voc.height is None:
-        words = f"It has no usable <size>; the picture's own, {width}x{height}, was taken."
-        return voc.boxes, Problem(voc.file, words, "note")
-    if said == (width, height):
-        return voc.boxes, None
-    told = f"Its <size> is {voc.width:g}x{voc.height:g}, but the picture has {width}x{height}"
-    if orientation >= 5 and said == (height, width):
-        words = f"{told} after its EXIF turn. The boxes were drawn before it, and were turned too."
-        return _turned(voc.boxes, height, width, orientation), Problem(voc.file, words, "mended")
-    x_scale, y_scale = width / voc.width, height / voc.height
-    if abs(x_scale / y_scale - 1) < _PROPORTION_TOLERANCE:
-        words = f"{told}, which has the same proportions: resized after it was labelled. "
-        words += f"The boxes were scaled by {x_scale:.4g}."
-        return _scaled(voc.boxes, x_scale, y_scale), Problem(voc.file, words, "mended")
-    return voc.boxes, Problem(voc.file, f"{told}. The boxes were taken as its pixels.", "mended")
-
-
-def _turned(
-    boxes: tuple[Box, ...], stored_width: int, stored_height: int, orientation: int
-) -> tuple[Box, ...]:
-    corners = turn_boxes([box.xyxy for box in boxes], stored_width, stored_height, orientation)
-    return tuple(_moved(box, *row) for box, row in zip(boxes, corners.tolist(), strict=True))
-
-
-def _scaled(boxes: tuple[Box, ...], x_scale: float, y_scale: float) -> tuple[Box, ...]:
-    return tuple(
-        _moved(box, box.xmin * x_scale, box.ymin * y_scale, box.xmax * x_scale, box.ymax * y_scale)
-        for box in boxes
-    )
-
-
-def _moved(box: Box, xmin: float, ymin: float, xmax: float, ymax: float) -> Box:
-    return replace(box, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
-
-
 def _add(parent: etree._Element, tag: str, text: str) -> None:
-    etree.SubElement(parent, tag).text = _xml_text(text)
+    etree.SubElement(parent, tag).text = xml_text(text)
 
 
-def _xml_text(text: str) -> str:
+def xml_text(text: str) -> str:
     """Text that XML 1.0 can hold: what it forbids becomes U+FFFD."""
     if text.isprintable():
         return text

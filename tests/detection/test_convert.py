@@ -149,7 +149,7 @@ def test_records_are_hostile_too(tmp_path):
     assert boxes["JPEGImages/same.jpg"] == []
     assert boxes["JPEGImages/turned.jpg"] == [(24, 10, 44, 30)]
     words = " ".join(map(str, report.problems))
-    for said in ("Clipped to 64", "has no area", "record 4: It is text, not a picture"):
+    for said in ("Clipped to 64", "has no area", "no.jpg: It is text, not a picture"):
         assert said in words
 
 
@@ -160,11 +160,11 @@ def test_conversions_that_cannot_be_done_say_why(voc, tmp_path):
 
     out = tmp_path / "out"
     refused(
-        "'xyz' is not a format that can be read; there is tfrecord, voc.", "xyz", "voc", voc, out
+        "'xyz' is not a format that can be read; there is boxloop, coco", "xyz", "voc", voc, out
     )
     refused("'xyz' is not a format that can be written", "voc", "xyz", voc, out)
     refused("no such folder", "voc", "tfrecord", tmp_path / "missing", out)
-    refused("no TFRecord files", "tfrecord", "voc", voc, out)
+    refused("no TFRecord in it; what was found is Pascal VOC", "tfrecord", "voc", voc, out)
     refused("is not empty", "voc", "tfrecord", voc, voc)
     refused("it is a file", "voc", "tfrecord", voc, voc / "a/one.jpg")
     refused("no such file", "voc", "tfrecord", voc, out, label_map=tmp_path / "none.pbtxt")

@@ -1,0 +1,218 @@
+"""Every format that Boxloop reads and writes, and how it is told by looking inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from detection.formats import (
+    bundle,
+    coco,
+    csv_table,
+    cvat,
+    label_studio,
+    labelme,
+    tfrecord_dataset,
+    voc_dataset,
+    yolo,
+)
+from detection.formats.dataset import Dataset, DatasetError, WriteReport
+from detection.formats.drawn import AnnotationError
+from detection.formats.files import FileRefused, Files, read_file, read_head
+from detection.formats.reading import Reading, Say
+from detection.formats.sink import Sink
+from detection.label_map import LabelMap, LabelMapError, parse_label_map
+from detection.names import base_name, has_image_suffix, stem_of, suffix_of, visible
+from detection.splits import splits_of_folders
+from detection.types import Problem
+
+_HEAD = 16 * 1024
+_MAX_LABEL_MAP = 4 * 1024 * 1024
+# So many files of a kind are looked into; a set of thousands is of one kind throughout.
+_LOOKED_AT = 40
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is read and written. ``holds`` is what it keeps besides boxes and labels."""
+
+    key: str
+    title: str
+    read: Callable[[Files, Say, Sequence[str]], Reading]
+    write: Callable[[Dataset, Sink, WriteReport], Iterator[None]]
+    holds: frozenset[str]
+    with_pictures_only: bool = False
+
+
+def _format(key: str, title: str, module: object, *holds: str, **options: bool) -> Format:
+    read, write = getattr(module, "read"), getattr(module, "write")  # noqa: B009
+    return Format(key, title, read, write, frozenset(holds), **options)
+
+
+_FLAGS = ("difficult", "truncated", "pose")
+FORMATS: dict[str, Format] = {
+    one.key: one
+    for one in (
+        _format("boxloop", "Boxloop bundle", bundle, *_FLAGS, "crowd", "ids", "display", "bundle",
+                "splits"),
+        _format("coco", "COCO JSON", coco, *_FLAGS, "crowd", "ids", "splits"),
+        _format("csv", "CSV", csv_table, "splits"),
+        _format("cvat", "CVAT XML", cvat, *_FLAGS, "crowd", "splits"),
+        _format("labelme", "labelme JSON", labelme, *_FLAGS, "crowd", "splits"),
+        _format("labelstudio", "Label Studio JSON", label_studio, *_FLAGS, "crowd", "splits"),
+        _format("tfrecord", "TFRecord", tfrecord_dataset, *_FLAGS, "crowd", "ids", "display",
+                "splits", with_pictures_only=True),
+        _format("voc", "Pascal VOC", voc_dataset, *_FLAGS, "ids", "display", "splits"),
+        _format("yolo", "YOLO", yolo, "splits"),
+    )
+}  # fmt: skip
+# Which one is taken where a data set holds several: the one that says most.
+_ORDER = (
+    "boxloop", "tfrecord", "coco", "labelstudio", "cvat", "voc", "labelme", "yolo", "csv",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A format that was recognised, and the files that hold it."""
+
+    format: Format
+    names: tuple[str, ...]
+
+
+def recognise(files: Files) -> list[Found]:
+    """The formats of the annotations in ``files``, the one to take first; empty for photos alone.
+
+    Files are told by what is in them; a name only says which are worth a look.
+    """
+    found: dict[str, list[str]] = {key: [] for key in FORMATS}
+    by_suffix: dict[str, list[str]] = {}
+    for name in files.names:
+        if not has_image_suffix(name):
+            by_suffix.setdefault(suffix_of(name), []).append(name)
+        is_named_so = tfrecord_dataset.is_record_name(base_name(name))
+        if is_named_so and tfrecord_dataset.recognise(read_head(files, name, 12)):
+            found["tfrecord"].append(name)
+    _look_at_json(files, by_suffix.get(".json", []), found)
+    _look_at_xml(files, by_suffix.get(".xml", []), found)
+    for name in by_suffix.get(".csv", []):
+        if csv_table.recognise(read_head(files, name, _HEAD)):
+            found["csv"].append(name)
+    found["yolo"] = _yolo_files(files, by_suffix)
+    return [Found(FORMATS[key], tuple(found[key])) for key in _ORDER if found[key]]
+
+
+def _look_at_json(files: Files, names: Sequence[str], found: dict[str, list[str]]) -> None:
+    lists: list[str] = []
+    for name in names:
+        head = read_head(files, name, _HEAD)
+        if base_name(name) == bundle.HEADER and bundle.recognise(head):
+            found["boxloop"].append(name)
+        elif labelme.recognise(head):
+            found["labelme"].append(name)
+        elif label_studio.recognise(head):
+            found["labelstudio"].append(name)
+        elif coco.recognise(head):
+            found["coco"].append(name)
+        elif b'"image_id"' in head:
+            lists.append(name)
+    if not any(found.values()):
+        found["coco"] = lists  # COCO results: it is read, and refused by name
+
+
+def _look_at_xml(files: Files, names: Sequence[str], found: dict[str, list[str]]) -> None:
+    heads = {name: read_head(files, name, _HEAD) for name in names[:_LOOKED_AT]}
+    cvat_names = [name for name, head in heads.items() if cvat.recognise(head)]
+    if cvat_names:
+        rest = names[_LOOKED_AT:]
+        found["cvat"] = cvat_names + [
+            name for name in rest if cvat.recognise(read_head(files, name, _HEAD))
+        ]
+    found["voc"] = [name for name in names if name not in set(found["cvat"])]
+
+
+def _yolo_files(files: Files, by_suffix: dict[str, list[str]]) -> list[str]:
+    """Label files, and ``data.yaml``: a set of negatives alone has nothing else."""
+    settings = [
+        name
+        for suffix in (".yaml", ".yml")
+        for name in by_suffix.get(suffix, [])
+        if yolo.is_data_yaml(read_head(files, name, _HEAD))
+    ]
+    texts = by_suffix.get(".txt", [])
+    if settings:
+        return settings + texts
+    images = {base_name(stem_of(name)) for name in files.names if has_image_suffix(name)}
+    beside = [name for name in texts if base_name(stem_of(name)) in images or not images]
+    for name in beside[:_LOOKED_AT]:
+        if yolo.recognise(read_head(files, name, _HEAD)):
+            return texts
+    return []
+
+
+def open_reading(
+    files: Files, say: Say, *, format_key: str = "", label_map: LabelMap | None = None
+) -> Reading | None:
+    """Index the annotations in ``files``; None where there are none.
+
+    Args:
+        format_key: the format to read; else the one that is recognised.
+        label_map: over what the data say; else a ``label_map.pbtxt`` among the files.
+
+    Raises:
+        DatasetError: the data cannot be used, or are not of that format.
+    """
+    recognised = recognise(files)
+    chosen = next((one for one in recognised if format_key in ("", one.format.key)), None)
+    if chosen is None:
+        if not format_key:
+            return None
+        raise DatasetError(_words_for_absent(format_key, recognised))
+    for other in recognised if not format_key else ():
+        if other is not chosen and not _goes_along(chosen.format.key, other.format.key):
+            name = visible(other.names[0], 80)
+            words = f"It also holds annotations as {other.format.title}, which were left aside: "
+            words += f"{chosen.format.title} was read."
+            say(Problem(name, words, "note"))
+    own = label_map or label_map_in(files, say)
+    try:
+        if chosen.format.key == "tfrecord":
+            reading = tfrecord_dataset.read(files, say, chosen.names, own)
+        else:
+            reading = chosen.format.read(files, say, chosen.names)
+    except AnnotationError as error:
+        raise DatasetError(str(error)) from None
+    if own is not None and chosen.format.key != "boxloop":
+        reading.label_map = own
+    if not reading.splits:
+        reading.splits = splits_of_folders(reading.image_names)
+    return reading
+
+
+def _goes_along(chosen: str, other: str) -> bool:
+    """Our bundle's header is JSON; a YOLO set's lists are text: no data of their own."""
+    return chosen == "boxloop" or (chosen == "coco" and other == "yolo")
+
+
+def label_map_in(files: Files, say: Say) -> LabelMap | None:
+    """The one ``.pbtxt`` among the files, the topmost; None where there is none to use."""
+    names = [name for name in files.names if suffix_of(name) == ".pbtxt"]
+    names.sort(key=lambda name: (name.count("/"), "label_map" not in base_name(name), name))
+    if not names:
+        return None
+    try:
+        return parse_label_map(read_file(files, names[0], _MAX_LABEL_MAP), names[0])
+    except FileRefused as error:
+        say(Problem(names[0], f"{error} Its ids were not taken.", "refused"))
+    except LabelMapError as error:
+        say(Problem(names[0], f"{str(error).partition(', ')[2]} Its ids were not taken.",
+                    "refused"))  # fmt: skip
+    return None
+
+
+def _words_for_absent(format_key: str, recognised: list[Found]) -> str:
+    title = FORMATS[format_key].title
+    if not recognised:
+        return f"There is no {title} in it, nor annotations of another format that is known."
+    others = ", ".join(found.format.title for found in recognised)
+    return f"There is no {title} in it; what was found is {others}."
