@@ -80,6 +80,9 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
                 raise DatasetError(str(error)) from None
     if not used:
         raise DatasetError("None of the COCO files can be read.")
+    if spool.num_boxes and not categories.names:
+        words = f'{names[0]}: it has no "categories", so its boxes have no labels. '
+        raise DatasetError(words + 'Add the list, as in [{"id": 1, "name": "cat"}].')
     spool.index()
     for key, count in spool.homeless():
         file_number, _, image_id = key.partition(":")
