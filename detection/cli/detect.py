@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from detection.drawing import draw_detections
 from detection.images import ImageRefused, open_upright
-from detection.inference import Detector, DetectorError, load_detector
+from detection.inference import DetectorError, load_detector
+from detection.label_map import LabelMapError
+from detection.models.faster_rcnn.checkpoint_files import is_checkpoint
+from detection.training.cpu import prepare_cpu
 from detection.types import Detection
+
+
+class AnyDetector(Protocol):
+    """What a detector must be able to do, whatever runs it."""
+
+    score_threshold: float
+
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], score_threshold: float = ...
+    ) -> list[list[Detection]]: ...
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,8 +44,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE")
     parser.add_argument(
-        "--model", required=True, help="a run's folder, a model's folder, or the name of a base"
+        "--model",
+        required=True,
+        help=(
+            "a run's folder, a model's folder, the name of a base, or a checkpoint of the "
+            "detection zoo's faster_rcnn_inception_v2: its folder, .tar.gz, or prefix"
+        ),
     )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="with a checkpoint: its pipeline.config; that beside it",
+    )
+    parser.add_argument(
+        "--label-map", type=Path, metavar="FILE",
+        help="with a checkpoint: the names of its classes; COCO's where it has 90",
+    )  # fmt: skip
     parser.add_argument(
         "--threshold", type=float, metavar="SCORE", help="least confidence, 0 to 1; the model's own"
     )
@@ -44,8 +74,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"detect: --threshold is {options.threshold}; it lies from 0 to 1.", file=sys.stderr)
         return 2
     try:
-        detector = load_detector(options.model)
-    except DetectorError as error:
+        detector = _load(options)
+    except (DetectorError, LabelMapError, ValueError) as error:
         print(f"detect: {error}", file=sys.stderr)
         return 1
     threshold = detector.score_threshold if options.threshold is None else options.threshold
@@ -70,7 +100,19 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _detect(detector: Detector, picture: Image.Image, threshold: float) -> list[Detection]:
+def _load(options: argparse.Namespace) -> AnyDetector:
+    """The detector that --model names. Raises DetectorError or ValueError in words."""
+    source = Path(options.model)
+    if options.config is None and not is_checkpoint(source):
+        return load_detector(options.model)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    prepare_cpu()
+    from detection.models.faster_rcnn.serving import load_checkpoint_detector
+
+    return load_checkpoint_detector(source, options.config, options.label_map)
+
+
+def _detect(detector: AnyDetector, picture: Image.Image, threshold: float) -> list[Detection]:
     return detector.detect([np.asarray(picture)], score_threshold=threshold)[0]
 
 
@@ -82,11 +124,12 @@ def _as_json(name: str, picture: Image.Image, found: Sequence[Detection]) -> dic
         "detections": [
             {
                 "label": box.label,
+                "class_id": box.class_id,
                 "score": round(box.score, 6),
-                "xmin": round(box.xmin, 2),
-                "ymin": round(box.ymin, 2),
-                "xmax": round(box.xmax, 2),
-                "ymax": round(box.ymax, 2),
+                "xmin": round(box.xmin, 4),
+                "ymin": round(box.ymin, 4),
+                "xmax": round(box.xmax, 4),
+                "ymax": round(box.ymax, 4),
             }
             for box in found
         ],

@@ -11,12 +11,8 @@ import tensorflow as tf
 
 from detection.models.faster_rcnn import box_coder
 from detection.models.faster_rcnn.anchors import make_anchors
-from detection.models.faster_rcnn.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    opened,
-    variable_map,
-)
+from detection.models.faster_rcnn.checkpoint import load_checkpoint, variable_map
+from detection.models.faster_rcnn.checkpoint_files import CheckpointError, opened
 from detection.models.faster_rcnn.config import ConfigError, FasterRcnnConfig, parse_config
 from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.nms import suppress

@@ -6,6 +6,7 @@ the reference's own input, so that an error is seen where it is made.
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from detection.models.faster_rcnn.checkpoint import load_checkpoint, opened, variable_map
+from detection.__main__ import main
+from detection.models.faster_rcnn.checkpoint import load_checkpoint, variable_map
+from detection.models.faster_rcnn.checkpoint_files import opened
 from detection.models.faster_rcnn.config import read_config
 from detection.models.faster_rcnn.detector import FasterRcnn, crop_and_pool
 from detection.models.faster_rcnn.postprocessing import postprocess
@@ -154,3 +157,18 @@ def assert_same_detections(image: dict[str, Any], found: list[np.ndarray]) -> No
         near &= (np.abs(boxes - box) * scale).max(axis=1) <= PIXELS
         assert near.any(), (box, score, klass)
         free[np.flatnonzero(near)[0]] = False
+
+
+def test_the_command_detects_with_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    picture = str(REFERENCE / "images" / "crop_407x301.png")
+    config = str(REFERENCE / "pipeline_small.config")
+    command = ["detect", "--model", str(REFERENCE), "--config", config, picture, "--json"]
+    assert main(command) == 0
+    (answer,) = json.loads(capsys.readouterr().out)
+    api = np.load(REFERENCE / "slim_small_crop_407x301.npz")
+    found = answer["detections"]
+    assert [one["class_id"] - 1 for one in found] == api["post/detection_classes"][0].tolist()
+    sides = [[one[side] for side in ("ymin", "xmin", "ymax", "xmax")] for one in found]
+    np.testing.assert_allclose(
+        sides, api["post/detection_boxes"][0] * [301, 407, 301, 407], atol=PIXELS
+    )

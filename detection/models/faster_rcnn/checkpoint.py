@@ -7,20 +7,14 @@ is that the checkpoint has each of them, in the right shape, and nothing else.
 from __future__ import annotations
 
 import re
-import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import keras
 import tensorflow as tf
 
+from detection.models.faster_rcnn.checkpoint_files import CheckpointError
 from detection.models.faster_rcnn.detector import FasterRcnn
 
-CONFIG_NAME = "pipeline.config"
-MAX_BYTES = 4 * 1024**3
 SHOWN = 5
 # How each Keras variable is called in TF1, by its own name and its layer's kind.
 _PARTS = {
@@ -41,10 +35,6 @@ _TRAINING = re.compile(
 _PER_CLASS = "SecondStageBoxPredictor/"
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit; the message says what and the way out."""
-
-
 @dataclass(frozen=True)
 class Fit:
     """How a checkpoint fits a model: variable names, and words for shapes that differ."""
@@ -57,40 +47,6 @@ class Fit:
     @property
     def is_whole(self) -> bool:
         return not (self.missing or self.unused or self.misshapen)
-
-
-@contextmanager
-def opened(source: Path) -> Iterator[tuple[str, Path | None]]:
-    """The checkpoint's prefix, and its pipeline.config where there is one beside it.
-
-    ``source``: a .tar.gz as the zoo gives it (unpacked for as long as this is open), a folder, a
-    prefix such as ``DIR/model.ckpt``, or one of its files. Raises CheckpointError.
-    """
-    if source.is_file() and tarfile.is_tarfile(source):
-        with tempfile.TemporaryDirectory() as folder:
-            _unpack(source, Path(folder))
-            yield _in_folder(Path(folder), str(source))
-    elif source.is_dir():
-        yield _in_folder(source, str(source))
-    else:
-        prefix = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(source))
-        if not Path(f"{prefix}.index").is_file():
-            raise CheckpointError(
-                f"{source}: there is no checkpoint. Name the zoo's .tar.gz, the folder with "
-                "model.ckpt.index, or the prefix DIR/model.ckpt."
-            )
-        yield prefix, _config_beside(Path(prefix).parent)
-
-
-def find_checkpoint(folder: Path) -> str | None:
-    """The prefix of the checkpoint in ``folder``; model.ckpt first, else the greatest number."""
-    found = {path.name.removesuffix(".index") for path in folder.glob("*.index")}
-    if not found:
-        return None
-    if "model.ckpt" in found:
-        return str(folder / "model.ckpt")
-    newest = max(found, key=lambda name: int((re.findall(r"\d+$", name) or ["0"])[0]))
-    return str(folder / newest)
 
 
 def load_checkpoint(model: FasterRcnn, prefix: str, *, new_classes: bool = False) -> Fit:
@@ -181,43 +137,3 @@ def _reader(prefix: str) -> tf.train.CheckpointReader:
 def _listed(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _in_folder(folder: Path, shown: str) -> tuple[str, Path | None]:
-    prefix = find_checkpoint(folder)
-    if prefix is None:
-        for below in sorted(path for path in folder.iterdir() if path.is_dir()):
-            prefix = prefix or find_checkpoint(below)
-    if prefix is None:
-        raise CheckpointError(
-            f"{shown}: there is no checkpoint in it (no file ends in .index). Name the folder "
-            "with model.ckpt.index and model.ckpt.data-00000-of-00001."
-        )
-    return prefix, _config_beside(Path(prefix).parent)
-
-
-def _config_beside(folder: Path) -> Path | None:
-    path = folder / CONFIG_NAME
-    return path if path.is_file() else None
-
-
-def _unpack(tarball: Path, folder: Path) -> None:
-    """Copy the checkpoint and the configuration out of a tarball; nothing else of it is taken."""
-    wanted = re.compile(r"^[\w.-]*ckpt[\w.-]*\.(index|data-\d+-of-\d+)$|^pipeline\.config$")
-    total = 0
-    try:
-        with tarfile.open(tarball) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if not member.isfile() or not wanted.match(name):
-                    continue
-                total += member.size
-                if total > MAX_BYTES:
-                    raise CheckpointError(f"{tarball}: it unpacks to more than 4 GB. Not used.")
-                source = archive.extractfile(member)
-                assert source is not None
-                with source, (folder / name).open("wb") as sink:
-                    while chunk := source.read(1024**2):
-                        sink.write(chunk)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise CheckpointError(f"{tarball}: it cannot be unpacked ({error}).") from error

@@ -1,0 +1,153 @@
+"""Detect with the whole model: pictures of any size in, the API's outputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from detection.coco import COCO
+from detection.label_map import LabelMap, LabelMapItem, read_label_map
+from detection.models.faster_rcnn.checkpoint import load_checkpoint
+from detection.models.faster_rcnn.checkpoint_files import opened
+from detection.models.faster_rcnn.config import ConfigError, FasterRcnnConfig, read_config
+from detection.models.faster_rcnn.detector import FasterRcnn, Tensors
+from detection.models.faster_rcnn.postprocessing import postprocess
+from detection.models.faster_rcnn.resize import normalise, resize_images
+from detection.types import Detection
+
+COCO_IDS = 90
+
+
+def serve(model: FasterRcnn, pictures: tf.Tensor, class_ids: Sequence[int]) -> Tensors:
+    """Detections of uint8 pictures ``[B, H, W, 3]``, RGB, as the API's graphs answer.
+
+    ``detection_boxes`` ``[B, M, 4]`` as ymin, xmin, ymax, xmax relative to the picture,
+    ``detection_scores`` and ``detection_classes`` ``[B, M]`` (of ``class_ids``, one a class
+    of the model; 1 where it is padding) and ``num_detections`` ``[B]``, all float32, best first.
+    """
+    resized = resize_images(pictures, model.config)
+    size = tf.shape(resized)
+    shapes = tf.tile(size[None, 1:3], [size[0], 1])
+    outputs = model.predict_boxes(normalise(resized), shapes)
+    boxes, scores, classes, count = postprocess(
+        outputs["box_codes"],
+        outputs["class_logits"],
+        outputs["proposals"],
+        outputs["num_proposals"],
+        shapes,
+        model.config,
+    )
+    return {
+        "detection_boxes": boxes,
+        "detection_scores": scores,
+        "detection_classes": tf.gather(
+            tf.constant(class_ids, tf.float32), tf.cast(classes, tf.int32)
+        ),
+        "num_detections": tf.cast(count, tf.float32),
+    }
+
+
+class CheckpointDetector:
+    """A zoo-style checkpoint, ready to detect; to be used as ``detection.inference.Detector``.
+
+    Attributes:
+        label_map: class ids and names, one for each class of the model.
+        score_threshold: the least score that the pipeline.config lets through.
+    """
+
+    def __init__(self, model: FasterRcnn, label_map: LabelMap) -> None:
+        self.model, self.label_map = model, label_map
+        self.score_threshold = model.config.score_threshold
+        signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+        ids = [item.id for item in label_map]
+        self._serve = tf.function(lambda pictures: serve(model, pictures, ids), signature)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.label_map.names
+
+    def detect(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+    ) -> list[list[Detection]]:
+        """Detections of each upright RGB image ``[H, W, 3]``, in its pixels, best first."""
+        least = self.score_threshold if score_threshold is None else score_threshold
+        return [self._detect(image, least)[:max_detections] for image in images]
+
+    def _detect(self, image: NDArray[np.uint8], score_threshold: float) -> list[Detection]:
+        outputs = {name: value.numpy()[0] for name, value in self._serve(image[None]).items()}
+        return as_detections(
+            outputs, image.shape[0], image.shape[1], self.label_map, score_threshold
+        )
+
+
+def as_detections(
+    outputs: dict[str, NDArray[np.float32]],
+    height: int,
+    width: int,
+    label_map: LabelMap,
+    score_threshold: float,
+) -> list[Detection]:
+    """One picture's outputs of ``serve`` as detections in its pixels, best first."""
+    by_id = label_map.by_id
+    count = int(outputs["num_detections"])
+    boxes = outputs["detection_boxes"][:count] * np.array([height, width, height, width])
+    found = []
+    for (ymin, xmin, ymax, xmax), score, class_id in zip(
+        boxes.tolist(),
+        outputs["detection_scores"][:count].tolist(),
+        outputs["detection_classes"][:count].astype(int).tolist(),
+        strict=True,
+    ):
+        if score >= score_threshold:
+            item = by_id[class_id]
+            found.append(Detection(item.name, class_id, score, xmin, ymin, xmax, ymax))
+    return found
+
+
+def load_checkpoint_detector(
+    source: Path, config: Path | None = None, label_map: Path | None = None
+) -> CheckpointDetector:
+    """A detector from a checkpoint (see ``checkpoint.opened``) and its pipeline.config.
+
+    Without ``config`` that beside the checkpoint is taken; without ``label_map`` the names of
+    COCO's 90 ids where the model has 90 classes. Raises CheckpointError, ConfigError and
+    LabelMapError in words.
+    """
+    with opened(source) as (prefix, beside):
+        chosen = config or beside
+        if chosen is None:
+            raise ConfigError(
+                f"{source}: there is no pipeline.config beside the checkpoint. Name it: --config."
+            )
+        model = FasterRcnn(read_config(chosen))
+        load_checkpoint(model, prefix)
+    return CheckpointDetector(model, _label_map(label_map, model.config))
+
+
+def _label_map(path: Path | None, config: FasterRcnnConfig) -> LabelMap:
+    if path is None:
+        return numbered_label_map(config.num_classes)
+    found = read_label_map(path)
+    by_id = found.by_id
+    # An id that the map leaves out is a class all the same.
+    return LabelMap(
+        tuple(
+            by_id.get(id, LabelMapItem(id, f"class {id}"))
+            for id in range(1, config.num_classes + 1)
+        )
+    )
+
+
+def numbered_label_map(num_classes: int) -> LabelMap:
+    """COCO's names where there are 90 classes (its ids leave ten out), else numbers."""
+    known = COCO.by_id if num_classes == COCO_IDS else {}
+    return LabelMap(
+        tuple(known.get(id, LabelMapItem(id, f"class {id}")) for id in range(1, num_classes + 1))
+    )
