@@ -1,11 +1,13 @@
 """Images, imports that bring them, and frozen revisions of them."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
-from webapp.leases import LeasedRow, Status
+from webapp.leases import LeasedRow, LeaseLost, Status
 from webapp.projects.models import Project
 
 
@@ -37,6 +39,10 @@ class ImageImport(LeasedRow):
     fingerprint = models.CharField(
         max_length=64, blank=True, help_text="Of the files' names, sizes and times, by the browser."
     )
+    preview = models.JSONField(
+        null=True, help_text="What was found inside; a draft that has one waits for an answer."
+    )
+    plan = models.JSONField(null=True, help_text="The answer: an ImportPlan as JSON.")
 
     class Meta:
         ordering = ["-created_at"]
@@ -51,6 +57,30 @@ class ImageImport(LeasedRow):
     @property
     def fraction(self) -> float:
         return self.num_done / self.num_found if self.num_found else 0.0
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether it waits for its user to look at what was found."""
+        return self.status == Status.DRAFT and self.preview is not None and self.plan is None
+
+    def ask(self) -> None:
+        """Put it back to its user, with the preview that was written, and give up the lease."""
+        asked = self.held().update(
+            status=Status.DRAFT,
+            attempt=F("attempt") - 1,
+            lease_token=None,
+            lease_until=None,
+            sent_at=None,
+        )
+        if not asked:
+            raise LeaseLost
+
+    def answer(self, plan: dict[str, Any]) -> bool:
+        """Queue it with the user's choices. False where it no longer waits for any."""
+        waiting = ImageImport.objects.filter(
+            pk=self.pk, status=Status.DRAFT, preview__isnull=False, plan__isnull=True
+        )
+        return bool(waiting.update(plan=plan, status=Status.QUEUED))
 
     def submit(self) -> bool:
         """All files are here: queue the import. False where it was queued or cancelled before."""
