@@ -4,7 +4,7 @@
  */
 import { copy, copyFrom, duplicate, paste } from "./clipboard.js";
 import { change, place, relabel, remove, setFlag, setStatus } from "./commands.js";
-import { growBox, groupShift, moveBox } from "./geometry.js";
+import { growBox, groupShift, growBoxStart, moveBox } from "./geometry.js";
 import { setSetting, settings } from "./settings.js";
 
 const ZOOM_STEP = 1.25;
@@ -33,6 +33,18 @@ export const actions = {
     editor.say(settings.crosshair ? "Crosshair on." : "Crosshair off.");
     editor.store.emit("tool");
   },
+  toggleFinger(editor) {
+    setSetting("fingerPans", !settings.fingerPans);
+    editor.tell(settings.fingerPans ? "One finger moves the picture; a pen draws." : "One finger draws.");
+    editor.store.emit("tool");
+  },
+  toggleAdjust: (editor) => editor.adjust.toggle(),
+  brighter: (editor) => editor.adjust.step("brightness", 1),
+  darker: (editor) => editor.adjust.step("brightness", -1),
+  moreContrast: (editor) => editor.adjust.step("contrast", 1),
+  lessContrast: (editor) => editor.adjust.step("contrast", -1),
+  invert: (editor) => editor.adjust.invert(),
+  plainView: (editor) => editor.adjust.reset(),
   toggleHidden: (editor) => editor.store.setHidden(!editor.store.hidden),
   help: (editor) => editor.help.open(),
 
@@ -41,7 +53,7 @@ export const actions = {
     if (editor.pointer.cancel()) return;
     editor.store.select([]);
   },
-  selectAll: ({ store }) => store.select(store.shown.map((annotation) => annotation.id)),
+  selectAll: ({ store }) => store.select(store.touchable.map((annotation) => annotation.id)),
   nextBox: (editor) => step(editor, 1),
   previousBox: (editor) => step(editor, -1),
 
@@ -55,15 +67,17 @@ export const actions = {
     editor.say(name ? `Redone: ${name.toLowerCase()}.` : "Nothing to redo.");
   },
   /** Deletes boxes; of suggestions it says no. */
-  remove({ store, say }) {
+  remove(editor) {
+    const { store, say } = editor;
     const suggested = new Set(store.selected.filter((one) => one.status === "suggested").map((one) => one.id));
     const drawn = new Set([...store.selection].filter((id) => !suggested.has(id)));
     if (!store.canEdit || !store.selection.size) return false;
+    if (!drawn.size) return answer(editor, "rejected", "rejected");
     const deleted = remove(store.annotations, drawn);
     const rejected = setStatus(store.annotations, suggested, "rejected");
     // Removals first: their places count in the list as it is.
-    store.execute({ name: drawn.size ? "Delete" : "Reject", changes: [...deleted.changes, ...rejected.changes] });
-    say(drawn.size ? `${plural(drawn.size, "box")} deleted. Ctrl+Z brings back.` : "Suggestion rejected.");
+    store.execute({ name: "Delete", changes: [...deleted.changes, ...rejected.changes] });
+    say(`${plural(drawn.size, "box")} deleted. Undo brings back.`);
   },
   duplicate: (editor) => told(editor, duplicate(editor.store), "duplicated"),
   copy: (editor) => {
@@ -86,12 +100,28 @@ export const actions = {
     const { store } = editor;
     const label = store.labelsById.get(id);
     if (!label || label.retired) return;
+    if (store.isLocked(id)) return editor.tellLocked(id);
     store.setActiveLabel(id);
     if (!store.canEdit) return;
     store.execute(relabel(store.annotations, store.selection, id));
     editor.say(store.selection.size ? `${store.labelName(id)}.` : `Next box: ${store.labelName(id)}.`);
   },
   pickLabel: (editor) => editor.labels.focusFilter(),
+  lockLabel(editor) {
+    const { store } = editor;
+    const id = store.single?.label_id ?? store.activeLabelId;
+    if (id === null) return;
+    store.toggleLabelLocked(id);
+    editor.tell(store.isLocked(id) ? `${store.labelName(id)} is locked.` : `${store.labelName(id)} can be edited again.`);
+  },
+  onlyLabel(editor) {
+    const { store } = editor;
+    const id = store.single?.label_id ?? store.activeLabelId;
+    if (id === null) return;
+    store.toggleOnlyLabel(id);
+    editor.tell(store.hiddenLabels.size ? `Only ${store.labelName(id)} is shown.` : "All labels are shown.");
+  },
+  showAllLabels: (editor) => editor.store.showAllLabels(),
   difficult: (editor) => flag(editor, "difficult"),
   truncated: (editor) => flag(editor, "truncated"),
   nudge({ store }, [dx, dy]) {
@@ -110,19 +140,17 @@ export const actions = {
     store.execute(place(store.annotations, new Map(grown), "Resize", `grow:${[...store.selection]}`));
   },
 
+  growStart({ store }, [dx, dy]) {
+    const boxes = store.selected;
+    if (!boxes.length || !store.canEdit) return false;
+    const grown = boxes.map((box) => [box.id, growBoxStart(box, dx, dy, settings.minSize)]);
+    store.execute(place(store.annotations, new Map(grown), "Resize", `growStart:${[...store.selection]}`));
+  },
+
   // ---- Suggestions
-  accept({ store, say }) {
-    const ids = new Set(store.selected.filter((one) => one.status === "suggested").map((one) => one.id));
-    if (!ids.size) return false;
-    store.execute(setStatus(store.annotations, ids, "active"));
-    say(`${plural(ids.size, "suggestion")} accepted.`);
-  },
-  acceptAll({ store, say, tell }) {
-    const ids = new Set(store.suggestions.map((one) => one.id));
-    if (!ids.size) return tell("No suggestions are shown.");
-    store.execute(setStatus(store.annotations, ids, "active"));
-    say(`${plural(ids.size, "suggestion")} accepted.`);
-  },
+  accept: (editor) => answer(editor, "active", "accepted"),
+  acceptAll: (editor) => answerAll(editor, "active", "accepted"),
+  rejectAll: (editor) => answerAll(editor, "rejected", "rejected"),
 
   // ---- Images
   previous: (editor) => editor.go("previous_id", "This is the first image."),
@@ -143,13 +171,34 @@ export const actions = {
   save: (editor) => editor.sync.flush({ retry: true }),
 };
 
+/** Yes or no to the selected suggestions; the next one, the surest first, is selected then. */
+function answer(editor, status, verb) {
+  const { store } = editor;
+  const ids = new Set(store.selected.filter((one) => one.status === "suggested").map((one) => one.id));
+  if (!ids.size || !store.canEdit) return false;
+  const offered = store.suggestions.filter((one) => !store.isLocked(one.label_id));
+  const at = offered.findIndex((one) => ids.has(one.id));
+  const left = [...offered.slice(Math.max(at, 0)), ...offered.slice(0, Math.max(at, 0))].find((one) => !ids.has(one.id));
+  store.execute(setStatus(store.annotations, ids, status));
+  store.select(left ? [left.id] : []);
+  if (left) editor.revealSelection();
+  editor.say(`${plural(ids.size, "suggestion")} ${verb}.${left ? "" : " No more are shown."}`);
+}
+
+function answerAll({ store, say, tell }, status, verb) {
+  const ids = new Set(store.suggestions.filter((one) => !store.isLocked(one.label_id)).map((one) => one.id));
+  if (!ids.size) return tell("No suggestions are shown.");
+  store.execute(setStatus(store.annotations, ids, status));
+  say(`${plural(ids.size, "suggestion")} ${verb}. Undo brings them back.`);
+}
+
 function told(editor, count, verb) {
   if (!count) return false;
   editor.say(`${plural(count, "box")} ${verb}.`);
 }
 
 function step({ store, revealSelection }, direction) {
-  const ordered = [...store.boxes, ...store.suggestions].filter((one) => store.isShown(one));
+  const ordered = [...store.boxes, ...store.suggestions].filter((one) => store.isShown(one) && !store.isLocked(one.label_id));
   if (!ordered.length) return;
   const at = ordered.findIndex((one) => store.selection.has(one.id));
   const next = at < 0 ? (direction > 0 ? 0 : ordered.length - 1) : (at + direction + ordered.length) % ordered.length;

@@ -30,7 +30,7 @@ export const duplicate = (store) => addCopies(store, store.selected.map(portable
 export function copyFrom(store, source) {
   const { width: w, height: h } = store.document;
   const copies = source.annotations
-    .filter((one) => one.status === "active" && store.labelsById.has(one.label_id))
+    .filter((one) => one.status === "active" && takes(store, one.label_id))
     .map((one) => ({ ...portable(one), box: fitInto(one, w, h) }))
     .filter(({ label_id, box }) => !store.boxes.some((here) => here.label_id === label_id && sameBox(here, box)))
     .map(({ box, ...fields }) => newAnnotation(store, box, { ...fields, source: "copied" }));
@@ -41,7 +41,7 @@ export function copyFrom(store, source) {
 /** Copies stand a little beside what is already there, so that they are seen. */
 function addCopies(store, boxes, name) {
   const { width: w, height: h } = store.document;
-  const copies = boxes.filter((one) => store.labelsById.has(one.label_id)).map(({ box, ...fields }) => {
+  const copies = boxes.filter((one) => takes(store, one.label_id)).map(({ box, ...fields }) => {
     let place = fitInto(box, w, h);
     while (store.annotations.some((here) => sameBox(here, place))) {
       const next = fitInto(shifted(place, STEP), w, h);
@@ -53,6 +53,9 @@ function addCopies(store, boxes, name) {
   if (copies.length) addAnnotations(store, copies, name);
   return copies.length;
 }
+
+/** A label that has gone or is locked takes no boxes. */
+const takes = (store, labelId) => store.labelsById.has(labelId) && !store.isLocked(labelId);
 
 const portable = (annotation) => ({
   box: boxOf(annotation),

@@ -116,6 +116,19 @@ export function growBox(box, dx, dy, imageWidth, imageHeight, minSize = 1) {
 }
 
 /**
+ * The box with its left and upper edge moved by keys.
+ * @param {Box} box @returns {Box}
+ */
+export function growBoxStart(box, dx, dy, minSize = 1) {
+  const least = Math.max(minSize, 1);
+  return {
+    ...boxOf(box),
+    xmin: dx ? clamp(box.xmin + dx, 0, Math.max(0, box.xmax - least)) : box.xmin,
+    ymin: dy ? clamp(box.ymin + dy, 0, Math.max(0, box.ymax - least)) : box.ymin,
+  };
+}
+
+/**
  * From the x, y, w, h that a person typed; kept inside the image.
  * @returns {Box}
  */

@@ -1,4 +1,4 @@
-/** The panel's labels: choose, find by typing, hide, make a new one. */
+/** The panel's labels: choose, find by typing, hide, lock, make a new one. */
 import { element, icon } from "../shell.js";
 import { actions } from "./actions.js";
 
@@ -8,7 +8,7 @@ const MANY = 10;
 export class LabelPanel {
   /**
    * @param {{list: HTMLElement, search: HTMLElement, filter: HTMLInputElement, empty: HTMLElement,
-   *   form: HTMLFormElement, name: HTMLInputElement, error: HTMLElement}} parts
+   *   form: HTMLFormElement, name: HTMLInputElement, error: HTMLElement, all: HTMLElement, note: HTMLElement}} parts
    * @param {import("./main.js").Editor} editor
    */
   constructor(parts, editor) {
@@ -53,7 +53,13 @@ export class LabelPanel {
     this.empty.hidden = usable.length > 0;
     if (!canEdit) this.empty.textContent = "This project has no labels yet.";
     this.form.hidden = !canEdit;
-    this.list.replaceChildren(...this.#found(labels).map((label) => this.#row(label)));
+    this.all.hidden = !this.store.hiddenLabels.size;
+    this.note.hidden = !this.all.hidden;
+    const { label, at } = this.list.contains(document.activeElement) ? document.activeElement.dataset : {};
+    this.list.replaceChildren(...this.#found(labels).map((one) => this.#row(one)));
+    // Rows are made anew; who works by keyboard stays where they were.
+    if (at) this.list.querySelector(`[data-at="${CSS.escape(at)}"]`)?.focus();
+    else if (label) this.list.querySelector(`[data-label="${CSS.escape(label)}"]`)?.focus();
   }
 
   #found(labels) {
@@ -67,6 +73,7 @@ export class LabelPanel {
     const { store } = this;
     const active = label.id === store.activeLabelId;
     const hidden = store.hiddenLabels.has(label.id);
+    const locked = store.isLocked(label.id);
     const name = store.labelName(label.id);
     const swatch = element("span", { class: "swt" });
     swatch.style.setProperty("--c", label.color);
@@ -74,15 +81,19 @@ export class LabelPanel {
     const choose = element("button", { type: "button", class: "name", "aria-pressed": String(active), disabled: label.retired, "data-label": label.id, title: key ? `${name} (${key})` : name },
       element("span", { class: key ? "kbd" : "kbd none", "aria-hidden": "true" }, key), swatch, element("span", { class: "el" }, name),
       element("span", { class: "n" }, label.retired ? "retired" : String(Math.max(0, label.box_count + (this.drift.get(label.id) ?? 0)))));
-    const eye = element("button", { type: "button", class: "btn ic ghost sm eye", "data-hide": label.id, "aria-pressed": String(hidden), "aria-label": `Hide ${name}`, title: hidden ? `Show ${name}` : `Hide ${name}` }, icon("eye"));
+    const toggle = (data, on, sign, words, tip) => element("button", { type: "button", class: on ? "btn ic ghost sm tool set" : "btn ic ghost sm tool", [data]: label.id, "data-at": `${data}${label.id}`, "aria-pressed": String(on), "aria-label": words, title: tip }, icon(sign));
+    const lock = store.canEdit ? toggle("data-lock", locked, "lock", `Lock ${name}`, locked ? `Unlock ${name}` : `Lock ${name}: its boxes cannot be touched`) : null;
+    const eye = toggle("data-hide", hidden, "eye", `Hide ${name}`, `${hidden ? "Show" : "Hide"} ${name}; with Shift only this one`);
     const classes = ["li", "label", active && "on", hidden && "off"].filter(Boolean).join(" ");
-    return element("li", { class: classes }, choose, eye);
+    return element("li", { class: classes }, choose, lock, eye);
   }
 
   #clicked(event) {
-    const { label, hide } = event.target.closest("button")?.dataset ?? {};
+    const { label, hide, lock } = event.target.closest("button")?.dataset ?? {};
     if (label) actions.label(this.editor, Number(label));
-    if (hide) this.store.toggleLabelHidden(Number(hide));
+    if (hide && event.shiftKey) this.store.toggleOnlyLabel(Number(hide));
+    else if (hide) this.store.toggleLabelHidden(Number(hide));
+    if (lock) this.store.toggleLabelLocked(Number(lock));
     // Only the keyboard keeps the focus here; after a click keys go to the picture again.
     if (event.detail) this.editor.focusStage();
   }

@@ -34,6 +34,12 @@ export class BoxList {
     this.list.addEventListener("change", (event) => this.#typed(event));
   }
 
+  /** The boxes of labels that are not hidden. @returns {import("./types.js").Annotation[]} */
+  get boxes() {
+    const { boxes, hiddenLabels } = this.store;
+    return hiddenLabels.size ? boxes.filter((one) => !hiddenLabels.has(one.label_id)) : boxes;
+  }
+
   /** Rebuild what is in view, in the next frame. */
   refresh() {
     this.frame ??= requestAnimationFrame(() => {
@@ -43,9 +49,10 @@ export class BoxList {
   }
 
   #render() {
-    const boxes = this.store.boxes;
-    this.count.textContent = boxes.length;
-    this.#showEmpty(boxes.length);
+    const boxes = this.boxes;
+    const total = this.store.boxes.length;
+    this.count.textContent = boxes.length === total ? total : `${boxes.length} of ${total}`;
+    this.#showEmpty(boxes.length, total);
     const { single } = this.store;
     const open = this.store.canEdit && single ? boxes.findIndex((one) => one.id === single.id) : -1;
     const [first, last] = this.#window(boxes.length);
@@ -93,14 +100,15 @@ export class BoxList {
       row = { node: makeRow(annotation.id) };
       this.rows.set(annotation.id, row);
     }
-    const key = [number, total, selected, isOpen, color, name].join();
+    const locked = this.store.isLocked(annotation.label_id);
+    const key = [number, total, selected, isOpen, color, name, locked].join();
     if (row.annotation === annotation && row.key === key) return row.node;
     Object.assign(row, { annotation, key });
     const [button] = row.node.children;
     const [place, swatch, label, size] = button.children;
     place.textContent = number;
     swatch.style.setProperty("--c", color);
-    label.textContent = name + (annotation.difficult ? " · difficult" : "") + (annotation.truncated ? " · truncated" : "");
+    label.textContent = name + (annotation.difficult ? " · difficult" : "") + (annotation.truncated ? " · truncated" : "") + (locked ? " · locked" : "");
     const [w, h] = [width(annotation), height(annotation)].map(shortNumber);
     size.textContent = `${w} × ${h}`;
     button.setAttribute("aria-pressed", selected);
@@ -124,9 +132,10 @@ export class BoxList {
     }
   }
 
-  #showEmpty(count) {
+  #showEmpty(count, total) {
     const { canEdit, document: image, usable } = this.store;
     this.empty.hidden = count > 0 || !image;
+    if (total) return (this.empty.textContent = "Those that are here are of hidden labels.");
     if (!usable.length) this.empty.textContent = "Boxes need a label first.";
     else if (image?.state === "done") this.empty.textContent = "None: this image is an example of nothing to find.";
     else if (canEdit) this.empty.textContent = "Drag on the picture to draw one. Nothing to find here? Press Done: that counts too.";
@@ -134,7 +143,7 @@ export class BoxList {
   }
 
   #scrollToSelection() {
-    const boxes = this.store.boxes;
+    const { boxes } = this;
     const at = boxes.findIndex((one) => this.store.selection.has(one.id));
     if (at < 0 || boxes.length <= 40) return;
     const list = this.list.getBoundingClientRect();
@@ -155,6 +164,8 @@ export class BoxList {
     if (flag) return actions[flag](this.editor);
     if (act) return actions.remove(this.editor);
     if (!event.target.closest(".name")) return;
+    const labelId = this.store.byId(item.dataset.id)?.label_id;
+    if (this.store.isLocked(labelId)) return this.editor.tellLocked(labelId);
     const ids = event.shiftKey || event.ctrlKey || event.metaKey ? [...this.store.selection, item.dataset.id] : [item.dataset.id];
     this.store.select(ids);
     this.editor.revealSelection();
@@ -164,7 +175,7 @@ export class BoxList {
     const direction = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!direction || !event.target.matches(".name") || event.altKey || event.shiftKey) return;
     event.preventDefault();
-    const boxes = this.store.boxes;
+    const { boxes } = this;
     const at = boxes.findIndex((one) => one.id === event.target.parentNode.dataset.id) + direction;
     if (at < 0 || at >= boxes.length) return;
     this.store.select([boxes[at].id]);

@@ -1,12 +1,16 @@
 /** The annotation editor: its parts, put together. */
 import { toast } from "../shell.js";
 import { actions } from "./actions.js";
-import { makeApi } from "./api.js";
+import { Adjust } from "./adjust.js";
+import { makeApi, setUser } from "./api.js";
 import { Crosshair } from "./crosshair.js";
 import { Documents } from "./documents.js";
 import { Filmstrip } from "./filmstrip.js";
 import { Picture } from "./image.js";
-import { Help, Keys } from "./keys.js";
+import { saveText } from "./files.js";
+import { Help } from "./help.js";
+import { showKeys } from "./keyhints.js";
+import { Keys } from "./keys.js";
 import { LabelPanel } from "./labels.js";
 import { BoxList } from "./list.js";
 import { addAnnotations, newAnnotation } from "./make.js";
@@ -49,23 +53,26 @@ export class Editor {
     this.#resized();
   }
 
+    this.store.on("keys", () => showKeys(byId("editor"), this.keys.map));
+    showKeys(byId("editor"), this.keys.map);
   #panels() {
     this.labels = new LabelPanel({
       list: byId("labels"), search: byId("label-search"), filter: byId("label-filter"), empty: byId("labels-empty"),
-      form: byId("label-form"), name: byId("label-name"), error: byId("label-error"),
+      form: byId("label-form"), name: byId("label-name"), error: byId("label-error"), all: byId("labels-all"), note: byId("labels-note"),
     }, this);
     this.boxes = new BoxList({
       list: byId("boxes"), scroller: byId("panel"), count: byId("box-count"), empty: byId("boxes-empty"),
     }, this);
     this.suggestions = new SuggestionPanel({
       section: byId("suggestions-section"), list: byId("suggestions"), count: byId("suggestion-count"),
-      threshold: byId("threshold"), value: byId("threshold-value"), label: byId("suggestion-label"), all: byId("accept-all"),
+      threshold: byId("threshold"), value: byId("threshold-value"), label: byId("suggestion-label"), all: byId("accept-all"), none: byId("reject-all"),
     }, this);
     this.filmstrip = new Filmstrip({ film: byId("film"), track: byId("film-track") }, this);
     this.toolbar = new Toolbar(byId("editor"), this);
     this.status = new StatusView({ badge: byId("badge"), notices: byId("notices") }, this);
   }
 
+    this.adjust = new Adjust({ button: byId("adjust-button"), panel: byId("adjust"), pixels: byId("pixels") }, this);
   async start() {
     await this.sync.adopt();
     window.addEventListener("popstate", (event) => {
@@ -196,12 +203,8 @@ export class Editor {
 
   /** Download what is in the outbox. */
   saveCopy() {
-    const text = JSON.stringify([...this.sync.records.values()], null, 1);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = `boxloop-edits-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.json`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    const now = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+    saveText(`boxloop-edits-${now}.json`, JSON.stringify([...this.sync.records.values()], null, 1));
   }
 
   /** @param {import("./queue.js").Conflict|null} conflict */
@@ -242,10 +245,16 @@ export class Editor {
     const [left, right] = [Math.max(0, xmin), Math.min(width, xmax)];
     const [top, bottom] = [Math.max(0, ymin), Math.min(height, ymax)];
     const [w, h] = [Math.max(1, (right - left) / 4), Math.max(1, (bottom - top) / 4)];
+    if (store.isLocked(store.activeLabelId)) return this.tellLocked(store.activeLabelId);
     const [x, y] = [(left + right) / 2, (top + bottom) / 2];
     this.addBox({
       xmin: Math.max(0, Math.round(x - w / 2)),
       ymin: Math.max(0, Math.round(y - h / 2)),
+  /** @param {number} labelId */
+  tellLocked(labelId) {
+    this.tell(`${this.store.labelName(labelId)} is locked. Unlock it in the list of labels first.`);
+  }
+
       xmax: Math.min(width, Math.round(x + w / 2)),
       ymax: Math.min(height, Math.round(y + h / 2)),
     });

@@ -76,7 +76,7 @@ export class Pointer {
     const { store } = this;
     const touch = event.pointerType === "touch";
     const start = { x0: at.ix, y0: at.iy, sx: at.x, sy: at.y, touch, moved: false };
-    if (event.button === 1 || this.space || (touch && this.penSeen)) return { ...start, kind: "pan" };
+    if (event.button === 1 || this.space) return { ...start, kind: "pan" };
     if (this.anchor) return { ...start, kind: "draw", x0: this.anchor.x, y0: this.anchor.y, second: true };
     const tolerance = (touch ? 18 : 6) / this.view.scale;
     const { single } = store;
@@ -85,9 +85,11 @@ export class Pointer {
       if (handle) return { ...start, kind: "resize", handle, box: single };
       if (onStroke(single, at.ix, at.iy, tolerance / 1.5)) return { ...start, kind: "move", boxes: [single] };
     }
+    // A palm beside the pen draws nothing.
+    if (touch && (this.penSeen || settings.fingerPans)) return { ...start, kind: "pan" };
     if (event.shiftKey) return { ...start, kind: "marquee" };
     if (store.tool === "draw" && !(event.ctrlKey || event.metaKey)) return { ...start, kind: "draw" };
-    const hit = store.hidden ? null : topAt(store.shown, at.ix, at.iy, tolerance / 2);
+    const hit = store.hidden ? null : topAt(store.touchable, at.ix, at.iy, tolerance / 2);
     if (!hit || !store.canEdit) return { ...start, kind: "pan" };
     const grabbed = store.selection.has(hit.id) ? store.selected : [hit];
     return { ...start, kind: "move", boxes: grabbed };
@@ -184,7 +186,7 @@ export class Pointer {
   }
 
   #selectIn(marquee) {
-    const ids = touchedBy(this.store.shown, marquee).map((annotation) => annotation.id);
+    const ids = touchedBy(this.store.touchable, marquee).map((annotation) => annotation.id);
     this.store.select([...this.store.selection, ...ids]);
     this.editor.say(`${this.store.selection.size} selected.`);
   }
@@ -195,7 +197,7 @@ export class Pointer {
     store.setDraft(null);
     if (event.button === 1 || this.space) return;
     const tolerance = (gesture.touch ? 12 : 3) / this.view.scale;
-    const hits = store.hidden || this.armed ? [] : annotationsAt(store.shown, at.ix, at.iy, tolerance);
+    const hits = store.hidden || this.armed ? [] : annotationsAt(store.touchable, at.ix, at.iy, tolerance);
     if (hits.length) {
       const hit = event.altKey ? cycle(hits, [...store.selection].at(-1) ?? null) : hits[0];
       if (event.shiftKey) toggle(store, hit.id);
@@ -269,7 +271,7 @@ export class Pointer {
       if (onStroke(single, at.ix, at.iy, tolerance / 1.5)) return this.#cursor("move");
     }
     if (store.tool === "draw") return this.#cursor("crosshair");
-    this.#cursor(topAt(store.shown, at.ix, at.iy, tolerance / 2) ? (store.canEdit ? "move" : "pointer") : "grab");
+    this.#cursor(topAt(store.touchable, at.ix, at.iy, tolerance / 2) ? (store.canEdit ? "move" : "pointer") : "grab");
   }
 
   #cursor(name) {

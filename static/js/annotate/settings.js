@@ -5,6 +5,8 @@ const DEFAULTS = {
   crosshair: true,
   keepZoom: false,
   singleKeys: true,
+  /** One finger moves the picture; a mouse and a pen draw. */
+  fingerPans: false,
   minSize: 3,
   /** Suggestions from this confidence on are shown. */
   threshold: 0.5,

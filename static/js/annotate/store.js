@@ -11,6 +11,7 @@
  * @typedef {import("./types.js").Command} Command
  */
 import { History, applyChanges } from "./commands.js";
+import { sameAnnotation } from "./rebase.js";
 import { recall, remember, settings } from "./settings.js";
 
 /** One image as the server described it, with its annotations as they are on the screen. */
@@ -33,6 +34,7 @@ export class ImageDocument {
 export class Store {
   #listeners = new Map();
   #shown = null;
+  #touchable = null;
 
   /** @param {{project_id: number, can_edit: boolean, labels: Label[]}} config */
   constructor(config) {
@@ -48,6 +50,8 @@ export class Store {
     this.draft = null;
     this.hidden = false;
     this.hiddenLabels = new Set();
+    /** Labels whose boxes are seen, but neither selected nor changed nor added to. */
+    this.lockedLabels = new Set(JSON.parse(recall(`boxloop.locked.${config.project_id}`) ?? "[]"));
     /** @type {number|null} only this label's suggestions */
     this.suggestionLabel = null;
     this.setLabels(config.labels);
@@ -61,7 +65,7 @@ export class Store {
   }
 
   emit(name, detail) {
-    if (["document", "boxes", "shown", "labels"].includes(name)) this.#shown = null;
+    if (["document", "boxes", "shown", "labels"].includes(name)) this.#shown = this.#touchable = null;
     for (const listener of this.#listeners.get(name) ?? []) listener(detail);
   }
 
@@ -115,6 +119,17 @@ export class Store {
     return this.#shown;
   }
 
+  /** What can be hit and selected. @returns {Annotation[]} */
+  get touchable() {
+    this.#touchable ??= this.lockedLabels.size ? this.shown.filter((one) => !this.isLocked(one.label_id)) : this.shown;
+    return this.#touchable;
+  }
+
+  /** @param {number} labelId */
+  isLocked(labelId) {
+    return this.lockedLabels.has(labelId);
+  }
+
   /** @param {Annotation} annotation */
   isShown(annotation) {
     if (annotation.status === "rejected" || this.hiddenLabels.has(annotation.label_id)) return false;
@@ -129,7 +144,7 @@ export class Store {
       && (label === null || annotation.label_id === label);
   }
 
-  /** @returns {Annotation[]} drawn or accepted boxes */
+  /** @returns {Annotation[]} drawn or accepted boxes, hidden ones too */
   get boxes() {
     return this.annotations.filter((annotation) => annotation.status === "active");
   }
@@ -143,9 +158,12 @@ export class Store {
 
   // ---- Selection
 
-  /** @param {Iterable<string>} ids */
+  /** Boxes of a locked label are left out. @param {Iterable<string>} ids */
   select(ids) {
-    const next = new Set(ids);
+    let next = new Set(ids);
+    if (next.size && this.lockedLabels.size) {
+      next = new Set(this.annotations.filter((one) => next.has(one.id) && !this.isLocked(one.label_id)).map((one) => one.id));
+    }
     if (next.size === this.selection.size && [...next].every((id) => this.selection.has(id))) return;
     this.selection = next;
     this.emit("selection");
@@ -182,8 +200,10 @@ export class Store {
 
   #step(step) {
     if (!step) return null;
-    this.#apply(step.changes);
-    this.select(step.changes.filter((item) => item.after).map((item) => item.id));
+    // A box that somebody else changed since is theirs now: undo must not take that back, too.
+    const changes = step.changes.filter(({ id, before }) => sameAnnotation(this.byId(id) ?? null, before));
+    if (changes.length) this.#apply(changes);
+    this.select(changes.filter((item) => item.after).map((item) => item.id));
     return step.name;
   }
 
@@ -246,7 +266,35 @@ export class Store {
 
   toggleLabelHidden(id) {
     if (!this.hiddenLabels.delete(id)) this.hiddenLabels.add(id);
+    this.#filtered();
+  }
+
+  /** Hide every other label; where that is so already, show all. @param {number} id */
+  toggleOnlyLabel(id) {
+    const others = this.labels.filter((label) => label.id !== id).map((label) => label.id);
+    const isOnly = !this.hiddenLabels.has(id) && others.every((other) => this.hiddenLabels.has(other));
+    this.hiddenLabels = new Set(isOnly ? [] : others);
+    this.#filtered();
+  }
+
+  showAllLabels() {
+    this.hiddenLabels.clear();
+    this.#filtered();
+  }
+
+  #filtered() {
     this.emit("shown");
+    // What is not seen cannot be changed by accident.
+    this.select(this.selected.filter((one) => this.isShown(one)).map((one) => one.id));
+    this.emit("labels");
+  }
+
+  /** @param {number} id */
+  toggleLabelLocked(id) {
+    if (!this.lockedLabels.delete(id)) this.lockedLabels.add(id);
+    remember(`boxloop.locked.${this.projectId}`, JSON.stringify([...this.lockedLabels]));
+    this.emit("shown");
+    this.select(this.selection);
     this.emit("labels");
   }
 }

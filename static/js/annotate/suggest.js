@@ -8,7 +8,7 @@ const MOST_ROWS = 100;
 export class SuggestionPanel {
   /**
    * @param {{section: HTMLElement, list: HTMLElement, count: HTMLElement, threshold: HTMLInputElement,
-   *   value: HTMLElement, label: HTMLSelectElement, all: HTMLElement}} parts
+   *   value: HTMLElement, label: HTMLSelectElement, all: HTMLElement, none: HTMLElement}} parts
    * @param {import("./main.js").Editor} editor
    */
   constructor(parts, editor) {
@@ -48,7 +48,7 @@ export class SuggestionPanel {
     const act = document.activeElement?.dataset.act;
     this.list.replaceChildren(...shown.slice(0, MOST_ROWS).map((one) => this.#row(one)));
     if (focused && act) this.list.querySelector(`[data-id="${CSS.escape(focused)}"] [data-act=${act}]`)?.focus();
-    this.all.hidden = !shown.length || !store.canEdit;
+    this.all.hidden = this.none.hidden = !shown.length || !store.canEdit;
     this.all.querySelector("span").textContent = shown.length === 2 ? "Accept both" : shown.length === 1 ? "Accept it" : `Accept all ${shown.length}`;
   }
 
@@ -73,7 +73,7 @@ export class SuggestionPanel {
     const choose = element("button", { type: "button", class: "name", "data-act": "choose", "aria-pressed": String(selected), "aria-label": `Suggestion: ${name} ${percent}` },
       swatch, element("span", { class: "el" }, name), element("span", { class: "n" }, percent));
     const button = (act, words, sign) => element("button", { type: "button", class: "btn ic ghost sm", "data-act": act, "aria-label": `${words} ${name} ${percent}`, title: words }, icon(sign));
-    const buttons = store.canEdit ? [button("accept", "Accept", "check"), button("reject", "Reject", "x")] : [];
+    const buttons = store.canEdit && !store.isLocked(annotation.label_id) ? [button("accept", "Accept", "check"), button("reject", "Reject", "x")] : [];
     return element("li", { class: `li suggestion${selected ? " on" : ""}`, "data-id": annotation.id }, choose, ...buttons);
   }
 

@@ -26,7 +26,7 @@ export class Toolbar {
     if (tool) this.store.setTool(tool);
     else actions[action](this.editor, event);
     // After a click Space means the image again, not the button.
-    if (event.detail && action !== "help") this.editor.focusStage();
+    if (event.detail && !["help", "toggleAdjust"].includes(action)) this.editor.focusStage();
   }
 
   /** Leaving the page waits a moment for the last edit instead of asking. */
@@ -97,11 +97,11 @@ export class Toolbar {
       button.classList.toggle("ghost", !on);
       button.setAttribute("aria-pressed", on);
     }
-    const pressed = { toggleHidden: store.hidden, toggleCrosshair: settings.crosshair };
+    const pressed = { toggleHidden: store.hidden, toggleCrosshair: settings.crosshair, toggleFinger: settings.fingerPans };
     for (const [action, on] of Object.entries(pressed)) {
       for (const button of root.querySelectorAll(`[data-action=${action}]`)) {
         button.setAttribute("aria-pressed", on);
-        button.classList.toggle("on", on && action === "toggleHidden");
+        button.classList.toggle("on", on && action !== "toggleCrosshair");
       }
     }
     const history = store.document?.history;
