@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("train", "evaluate", "detect", "export", "convert", "bases")
+COMMANDS = ("train", "evaluate", "detect", "export", "convert", "check", "bases")
 
 
 def main(arguments: list[str] | None = None) -> int:

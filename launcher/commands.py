@@ -31,6 +31,7 @@ The engine, without the web
   detect      boxes, labels and confidences for images
   export      a trained model as SavedModel or LiteRT
   convert     annotations from one format to another
+  check       will this train? what is wrong with a folder of images, and fixes
   bases       list the pretrained bases, or fetch one
 
 For developers
@@ -237,7 +238,7 @@ COMMANDS: dict[str, Callable[[str, Arguments], int]] = {
     "bench": _bench,
     "manage": _manage,
     **dict.fromkeys(
-        ("train", "evaluate", "detect", "export", "convert", "bases"),
+        ("train", "evaluate", "detect", "export", "convert", "check", "bases"),
         _detection,
     ),
 }
