@@ -19,6 +19,10 @@ from launcher.progress import duration
 from launcher.subprocesses import end_group
 from launcher.tether import tethered
 
+BROWSER_TESTS = "tests/browser"
+# Each may hold TensorFlow and a model, about 1.5 GB.
+MOST_PROCESSES = 4
+
 NO_CHROMIUM = """\
 ========================================================================
  NO BROWSER: the browser tests are SKIPPED.
@@ -66,7 +70,9 @@ def run_tests(python: Path, pytest_arguments: list[str]) -> int:
             ]
             checks.append(_check("import rules", _import_linter(python), env))
             checks.append(_check_javascript(env))
-        checks.append(_check_pytest(python, pytest_arguments, env))
+            checks += _check_all_tests(python, env)
+        else:
+            checks.append(_check_pytest("pytest", python, pytest_arguments, env))
     finally:
         shutil.rmtree(state, ignore_errors=True)
     print()
@@ -105,8 +111,21 @@ def _check_javascript(env: Mapping[str, str]) -> Check:
     return _check("javascript", [node, "--test", *files], env)
 
 
-def _check_pytest(python: Path, arguments: list[str], env: dict[str, str]) -> Check:
-    _heading("pytest")
+def _check_all_tests(python: Path, env: dict[str, str]) -> list[Check]:
+    """Files side by side, one a core; then the browser tests, which want the machine to themselves.
+
+    One file's tests stay in one process, for they share what is dear to make: a trained model.
+    """
+    cores = min(os.cpu_count() or 1, MOST_PROCESSES)
+    side_by_side = ["-n", str(cores), "--dist", "loadfile", f"--ignore={BROWSER_TESTS}"]
+    return [
+        _check_pytest("pytest", python, side_by_side, env),
+        _check_pytest("browser", python, [BROWSER_TESTS], env),
+    ]
+
+
+def _check_pytest(name: str, python: Path, arguments: list[str], env: dict[str, str]) -> Check:
+    _heading(name)
     chromium = machine.find_chromium()
     if chromium:
         env = env | {"BOXLOOP_CHROMIUM": chromium}
@@ -119,7 +138,7 @@ def _check_pytest(python: Path, arguments: list[str], env: dict[str, str]) -> Ch
     status, output = _run_and_keep([*command, *arguments], env)
     if not chromium:
         print(NO_CHROMIUM, flush=True)
-    return Check("pytest", status, time.monotonic() - began, pytest_summary(output))
+    return Check(name, status, time.monotonic() - began, pytest_summary(output))
 
 
 def _run_and_keep(command: list[str], env: Mapping[str, str]) -> tuple[int, str]:
