@@ -1,15 +1,15 @@
-"""What an upload holds: its loose files as one source, each zip as another.
+"""What an upload holds: its loose files and its zips' entries, as one set of names.
 
-A source lists names first and reads bytes on demand. Names are text to match and to show;
-nothing is ever unpacked to a path made from one.
+Names are listed first and bytes are read on demand. Names are text to match and to show; nothing
+is ever unpacked to a path made from one.
 """
 
-import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -17,24 +17,23 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from detection.archive import ArchiveError, Limits, SafeArchive
-from detection.formats.voc import VocError, parse_voc
-from detection.names import has_image_suffix, is_clutter, stem_of, suffix_of
-from detection.pairing import pair_annotations
+from detection.formats.dataset import DatasetError
+from detection.formats.drawn import Drawn
+from detection.formats.reading import Reading
+from detection.formats.registry import FORMATS, open_reading
+from detection.names import base_name, has_image_suffix, is_clutter, stem_of, suffix_of
+from detection.splits import splits_of_folders
 from detection.types import Problem
+from webapp.datasets.import_plans import ImportPlan
 from webapp.datasets.models import ImageImport, ImportFile
+from webapp.storage import local_path
 
-MAX_XML_BYTES = 10 * 1024**2
-MAX_LIST_BYTES = 64 * 1024**2
-SPLIT_LIST = re.compile(r"(?:^|/)(?:ImageSets/Main|splits)/(train|val|test)\.txt$")
-FOLDER_SPLITS = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+PHOTOS = "Photos"
 # Other tools' files, passed over without a sentence each.
-SILENT_SUFFIXES = {".txt", ".md", ".csv", ".json", ".yaml", ".yml", ".names", ".data", ""}
+SILENT_SUFFIXES = {".txt", ".md", ".yaml", ".yml", ".names", ".data", ".pbtxt", ".jsonl", ""}
+# Files of these kinds mostly hold annotations: that nothing was found in one is said.
+TELLING_SUFFIXES = {".json", ".csv", ".xml"}
+ARCHIVE_SUFFIXES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
 ReportProblem = Callable[[Problem], None]
 OpenEntry = Callable[[], AbstractContextManager[BinaryIO]]
@@ -44,7 +43,7 @@ class EntryRefused(ValueError):
     """A file of the upload that cannot be read; the message is a sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Photo:
     """`name` to show and keep; `entry` and `annotation` to read from the source."""
 
@@ -55,14 +54,46 @@ class Photo:
 
 
 @dataclass
-class Source:
-    """Photos with their annotation files; `read` gives an entry's bytes."""
+class StoredFiles:
+    """The upload's files by name, as the formats' readers see them."""
 
-    entries: dict[str, OpenEntry]
+    entries: dict[str, OpenEntry] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self.entries)
+
+    def open(self, name: str) -> AbstractContextManager[BinaryIO]:
+        return self.entries[name]()
+
+    def path(self, name: str) -> Path | None:
+        return self.paths.get(name)
+
+    def add(self, name: str, opener: OpenEntry, path: Path | None, prefix: str = "") -> None:
+        """Register a file; one of a name that is taken gets a folder or a number before it."""
+        chosen, count = f"{prefix}{name}", 1
+        while chosen in self.entries:
+            count += 1
+            chosen = f"{prefix}{count}/{name}"
+        self.entries[chosen] = opener
+        if path is not None:
+            self.paths[chosen] = path
+
+
+@dataclass
+class Source:
+    """Photos with their annotations, in an order that is always the same.
+
+    `refused`: there are annotations, and none of them can be used.
+    """
+
+    files: StoredFiles
     photos: list[Photo] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
-    label_map: str | None = None
-    format: str = ""
+    format: str = PHOTOS
+    reading: Reading | None = None
+    refused: bool = False
     resources: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -79,8 +110,11 @@ class Source:
     def read(self, entry: str, limit: int) -> bytes:
         """The entry's bytes. Raises EntryRefused: unreadable, or longer than `limit`."""
         try:
-            with self.entries[entry]() as stream:
-                data = stream.read(limit + 1)
+            if self.reading is not None and self.reading.read_picture is not None:
+                data = self.reading.read_picture(entry)
+            else:
+                with self.files.open(entry) as stream:
+                    data = stream.read(limit + 1)
         except ArchiveError as error:
             raise EntryRefused(str(error)) from error
         except FileNotFoundError as error:
@@ -89,25 +123,40 @@ class Source:
             raise EntryRefused(f"It is larger than {limit // 1024**2} MB.")
         return data
 
+    def drawn(self, key: str) -> Drawn:
+        """What the annotations under `key` say. Raises AnnotationError."""
+        assert self.reading is not None
+        return self.reading.drawn(key)
+
 
 def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Source]:
-    """The import's sources, one after another; a zip that cannot be opened is reported."""
-    files = list(image_import.files.all())
-    archives = [file for file in files if _looks_like_zip(file)]
-    loose = [file for file in files if file not in archives]
-    if loose:
-        entries = {}
-        for file in loose:
-            name = file.name if file.name not in entries else f"{file.pk} {file.name}"
-            entries[name] = _opener(file)
-        yield _arranged(Source(entries), say)
-    for file in archives:
-        try:
-            source = _zip_source(file, say)
-        except ArchiveError as error:
-            say(Problem(file.name, str(error), "refused"))
-            continue
-        yield _arranged(source, say)
+    """The import's photos and annotations; a zip that cannot be opened is reported.
+
+    Loose files and zips are one source, since annotations may lie in one and photos in the other.
+    """
+    stored = list(image_import.files.all())
+    archives = [file for file in stored if _looks_like_zip(file)]
+    files, resources = StoredFiles(), ExitStack()
+    with ExitStack() as stack:
+        stack.push(resources)
+        for file in stored:
+            if file not in archives:
+                files.add(file.name, _opener(file), local_path(file.path))
+        for file in archives:
+            # Two zips may hold files of one name that are not the same.
+            prefix = f"{base_name(stem_of(file.name))}/" if len(archives) > 1 else ""
+            try:
+                _add_zip(files, file, prefix, resources, say)
+            except ArchiveError as error:
+                say(Problem(file.name, str(error), "refused"))
+        if files.entries:
+            source = _arranged(files, resources, say)
+            if not ImportPlan.from_json(image_import.plan).splits:
+                source.photos = [replace(photo, split="") for photo in source.photos]
+            stack.pop_all()
+            yield source
+        else:
+            resources.close()
 
 
 def _opener(file: ImportFile) -> OpenEntry:
@@ -121,7 +170,9 @@ def _looks_like_zip(file: ImportFile) -> bool:
         return bool(stream.read(4) in {b"PK\x03\x04", b"PK\x05\x06"})
 
 
-def _zip_source(file: ImportFile, say: ReportProblem) -> Source:
+def _add_zip(
+    files: StoredFiles, file: ImportFile, prefix: str, resources: ExitStack, say: ReportProblem
+) -> None:
     limits = Limits(
         max_entries=settings.MAX_ENTRIES,
         max_entry_bytes=settings.MAX_UPLOAD_BYTES,
@@ -138,92 +189,59 @@ def _zip_source(file: ImportFile, say: ReportProblem) -> Source:
         for problem in archive.problems:
             place = f"{file.name}: {problem.file}" if problem.file else file.name
             say(Problem(place, problem.message, problem.severity))
-        entries: dict[str, OpenEntry] = {entry.name: entry.open for entry in archive.entries}
-        return Source(entries, resources=stack.pop_all())
+        for entry in archive.entries:
+            files.add(entry.name, entry.open, None, prefix)
+        resources.push(stack.pop_all())
 
 
-def _arranged(source: Source, say: ReportProblem) -> Source:
-    """Sort the entries into photos, annotations, split lists and the label map."""
-    names = [name for name in source.entries if not is_clutter(name)]
-    annotations = [name for name in names if suffix_of(name) == ".xml"]
-    maps = [name for name in names if suffix_of(name) == ".pbtxt"]
-    images, others = [], []
-    for name in names:
-        if has_image_suffix(name):
-            images.append(name)
-        elif suffix_of(name) not in {".xml", ".pbtxt"}:
-            others.append(name)
-    source.label_map = maps[0] if maps else None
-    pairing = pair_annotations(images, annotations, lambda name: _filename_in(source, name))
-    annotation_of = {image: annotation for annotation, image in pairing.pairs}
-    splits = _splits_from_folders(images) | _splits_from_lists(source, others, images)
-    source.photos = [
-        Photo(name, name, annotation_of.get(name), splits.get(name, "")) for name in images
-    ]
-    source.orphans = list(pairing.annotations_alone)
-    source.format = "Pascal VOC" if annotations else "Photos"
-    for name in others:
-        _judge_other(source, name, say)
+def _arranged(files: StoredFiles, resources: ExitStack, say: ReportProblem) -> Source:
+    """Sort the names into photos and annotations, and index the annotations."""
+    for name in [name for name in files.entries if is_clutter(name)]:
+        del files.entries[name]
+    source = Source(files, resources=resources)
+    try:
+        source.reading = reading = open_reading(files, say)
+    except DatasetError as error:
+        # The photos are still good.
+        say(Problem("", str(error), "refused"))
+        source.refused, reading = True, None
+    used: set[str] = set()
+    if reading is None:
+        images = [name for name in files.entries if has_image_suffix(name)]
+        splits = splits_of_folders(images)
+        source.photos = [Photo(name, name, None, splits.get(name, "")) for name in images]
+    else:
+        resources.callback(reading.close)
+        source.format = FORMATS[reading.format].title
+        source.photos = [
+            Photo(
+                reading.name_of(name),
+                name,
+                reading.annotation_of.get(name),
+                reading.splits.get(name, ""),
+            )
+            for name in reading.image_names
+        ]
+        source.orphans = [] if reading.read_picture else list(reading.orphans)
+        used = set(reading.files)
+    for name in files.entries:
+        if not has_image_suffix(name) and name not in used:
+            _judge_other(files, name, source.refused, say)
     return source
 
 
-def _judge_other(source: Source, name: str, say: ReportProblem) -> None:
-    """A file without an image's suffix: said, unless it is a list or note that goes with a set."""
+def _judge_other(files: StoredFiles, name: str, told: bool, say: ReportProblem) -> None:
+    """A file that is neither a photo nor read: said, unless it goes along with such sets."""
     suffix = suffix_of(name)
-    if suffix in {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}:
+    if suffix in ARCHIVE_SUFFIXES:
         words = "An archive inside is not unpacked. Upload it by itself, as a zip."
         say(Problem(name, words, "refused"))
+    elif suffix in TELLING_SUFFIXES:
+        if not told:
+            words = "No annotations of a known format were read from it. Left aside."
+            say(Problem(name, words, "note"))
     elif suffix not in SILENT_SUFFIXES:
         words = f"A {suffix} file is neither a photo nor an annotation that is read. Left out."
         say(Problem(name, words, "refused"))
-    elif len(source.entries) == 1:
+    elif len(files.entries) == 1:
         say(Problem(name, "It is neither a photo nor a zip of photos. Left out.", "refused"))
-
-
-def _filename_in(source: Source, name: str) -> str | None:
-    try:
-        return parse_voc(source.read(name, MAX_XML_BYTES), name).filename
-    except (VocError, EntryRefused):
-        return None
-
-
-def _splits_from_lists(source: Source, others: list[str], images: list[str]) -> dict[str, str]:
-    """Splits by lists as Pascal VOC keeps them: ImageSets/Main/{train,val,test}.txt."""
-    lists = [(name, match[1]) for name in others if (match := SPLIT_LIST.search(name))]
-    if not lists:
-        return {}
-    by_ending: dict[str, list[str]] = {}
-    for image in images:
-        stem = stem_of(image)
-        by_ending.setdefault(stem, []).append(image)
-        by_ending.setdefault(stem.rsplit("/", 1)[-1], []).append(image)
-        by_ending.setdefault("/".join(stem.rsplit("/", 2)[-2:]), []).append(image)
-    splits = {}
-    for name, split in lists:
-        text = source.read(name, MAX_LIST_BYTES).decode("utf-8", "replace")
-        for line in text.splitlines():
-            words = line.split()
-            if not words:
-                continue
-            found = set(by_ending.get(stem_of(words[0]), by_ending.get(words[0], [])))
-            if len(found) == 1:
-                splits[found.pop()] = split
-    return splits
-
-
-def _splits_from_folders(images: list[str]) -> dict[str, str]:
-    """Splits by folders; they speak only where train stands beside val or test."""
-    splits: dict[str, str] = {}
-    places: dict[str, set[str]] = {}
-    place_of: dict[str, str] = {}
-    for name in images:
-        folders = name.split("/")[:-1]
-        for depth, folder in enumerate(folders):
-            split = FOLDER_SPLITS.get(folder.lower())
-            if split is not None:
-                splits[name] = split
-                place_of[name] = "/".join(folders[:depth])
-                places.setdefault(place_of[name], set()).add(split)
-                break
-    speaking = {place for place, found in places.items() if "train" in found and len(found) > 1}
-    return {name: split for name, split in splits.items() if place_of[name] in speaking}
