@@ -260,3 +260,7 @@ class DatasetRevision(models.Model):
     @property
     def manifest_path(self) -> str:
         return f"projects/{self.project_id}/revisions/{self.sha256}.json"
+
+
+# Django looks for an app's models here.
+from webapp.datasets import health_models  # noqa: E402, F401
