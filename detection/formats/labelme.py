@@ -59,6 +59,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         {image: name for name, image in pairing.pairs},
         pairing.annotations_alone,
         splits={image: split for image, split in splits.items() if split},
+        why={problem.file: problem.message for problem in pairing.problems},
     )
 
 

@@ -43,7 +43,9 @@ class Reading:
         bundle: what only Boxloop's own bundle holds of the set as a whole.
         name_of: an image's name to keep and show, where it is not its file's.
         read_picture: an image's bytes by name, where they lie in no file of that name.
-        orphans_said: whether each orphan's reason was said when it was found.
+        files: names of the annotation files.
+        numbers_are_meant: whether the label map's ids were given by a label_map.pbtxt or a bundle.
+        why: why an orphan's image cannot be told, where its absence is not the reason.
         close: gives back what the reading holds.
     """
 
@@ -58,7 +60,9 @@ class Reading:
     bundle: Mapping[str, Any] | None = None
     name_of: Callable[[str], str] = str
     read_picture: Callable[[str], bytes] | None = None
-    orphans_said: bool = False
+    files: Sequence[str] = ()
+    numbers_are_meant: bool = False
+    why: Mapping[str, str] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
 
 
@@ -81,6 +85,7 @@ def reading_of_spool(
     keys: dict[str, list[str]] = {}
     splits: dict[str, str] = {}
     orphans: dict[str, None] = {}
+    why: dict[str, str] = {}
     for name, file, split in spool.images():
         found = matcher.match(name, file)
         if not found and respell is not None:
@@ -88,9 +93,8 @@ def reading_of_spool(
         if len(found) != 1:
             orphans[name] = None
             if len(found) > 1:
-                words = f"It names {visible(name, 80)!r}, which could be {visible(found[0])} or "
-                words += f"{visible(found[1])}. Left out."
-                say(Problem(file, words, "refused"))
+                could_be = f"{visible(found[0])} or {visible(found[1])}"
+                why[name] = f"It could be {could_be} (named in {visible(file)}). Left out."
             continue
         names = keys.setdefault(found[0], [])
         if name not in names:
@@ -113,6 +117,7 @@ def reading_of_spool(
         label_map,
         labels,
         splits,
+        why=why,
         close=spool.close,
     )
 
@@ -178,8 +183,9 @@ def dataset_of(
         by_split[reading.splits.get(name) or NO_SPLIT].append(name)
     if alone > _MOST_SAID:
         say(Problem("", f"{alone - _MOST_SAID:,} more images have no annotation.", "note"))
-    for key in () if reading.orphans_said else reading.orphans:
-        say(Problem(key, "There is no image for these annotations. Left out.", "refused"))
+    for key in reading.orphans:
+        words = reading.why.get(key, "There is no image for these annotations. Left out.")
+        say(Problem(key, words, "refused"))
     if reading.splits and by_split[NO_SPLIT]:
         count = f"{len(by_split[NO_SPLIT]):,}"
         words = f"{count} labelled images are in no split; they were written as {NO_SPLIT!r}."

@@ -184,6 +184,8 @@ def open_reading(
         raise DatasetError(str(error)) from None
     if own is not None and chosen.format.key != "boxloop":
         reading.label_map = own
+    reading.files = chosen.names
+    reading.numbers_are_meant = own is not None or chosen.format.key == "boxloop"
     if not reading.splits:
         reading.splits = splits_of_folders(reading.image_names)
     return reading

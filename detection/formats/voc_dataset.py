@@ -60,9 +60,6 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
             return None
 
     pairing = pair_annotations(images, names, filename_in)
-    if images:
-        for problem in pairing.problems:
-            say(problem)
     annotation_of = {image: name for name, image in pairing.pairs}
     return Reading(
         KEY,
@@ -71,7 +68,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         annotation_of,
         list(pairing.annotations_alone),
         splits=_own_splits(files, sorted(annotation_of), say),
-        orphans_said=bool(images),
+        why={problem.file: problem.message for problem in pairing.problems},
     )
 
 
