@@ -39,6 +39,7 @@ def editor(request: HttpRequest, project: Project, image_id: int) -> HttpRespons
         "user_id": request.user.pk,
         "role": membership.role,
         "can_edit": membership.allows("annotator"),
+        "reviewing": request.GET.get("review") == "1",
         "api": "/api/",
         "urls": {
             "images": reverse("datasets:images", args=[project.pk]),

@@ -13,9 +13,12 @@ import { showKeys } from "./keyhints.js";
 import { Keys } from "./keys.js";
 import { LabelPanel } from "./labels.js";
 import { BoxList } from "./list.js";
+import { LoginDialog } from "./login.js";
 import { addAnnotations, newAnnotation } from "./make.js";
 import { Pointer } from "./pointer.js";
+import { Presence } from "./presence.js";
 import { Renderer } from "./render.js";
+import { SidePanel } from "./side_panel.js";
 import { settings } from "./settings.js";
 import { StatusView } from "./status.js";
 import { Store } from "./store.js";
@@ -30,6 +33,7 @@ export class Editor {
   /** @param {object} config what the page says (webapp/labeling/views.py) */
   constructor(config) {
     this.config = config;
+    setUser(config.user_id);
     this.api = makeApi(config.api, config.project_id);
     this.store = new Store(config);
     this.view = new Viewport();
@@ -49,12 +53,12 @@ export class Editor {
     this.help = new Help(byId("keys"), this);
     this.#panels();
     this.store.on("edit", ({ changes, state }) => this.#queue(changes, state));
+    this.store.on("keys", () => showKeys(byId("editor"), this.keys.map));
+    showKeys(byId("editor"), this.keys.map);
     new ResizeObserver(() => this.#resized()).observe(this.stage);
     this.#resized();
   }
 
-    this.store.on("keys", () => showKeys(byId("editor"), this.keys.map));
-    showKeys(byId("editor"), this.keys.map);
   #panels() {
     this.labels = new LabelPanel({
       list: byId("labels"), search: byId("label-search"), filter: byId("label-filter"), empty: byId("labels-empty"),
@@ -68,18 +72,21 @@ export class Editor {
       threshold: byId("threshold"), value: byId("threshold-value"), label: byId("suggestion-label"), all: byId("accept-all"), none: byId("reject-all"),
     }, this);
     this.filmstrip = new Filmstrip({ film: byId("film"), track: byId("film-track") }, this);
+    this.adjust = new Adjust({ button: byId("adjust-button"), panel: byId("adjust"), pixels: byId("pixels") }, this);
     this.toolbar = new Toolbar(byId("editor"), this);
+    this.login = new LoginDialog(this);
+    this.presence = new Presence(this);
+    this.side = new SidePanel(this);
     this.status = new StatusView({ badge: byId("badge"), notices: byId("notices") }, this);
   }
 
-    this.adjust = new Adjust({ button: byId("adjust-button"), panel: byId("adjust"), pixels: byId("pixels") }, this);
   async start() {
     await this.sync.adopt();
     window.addEventListener("popstate", (event) => {
       if (event.state?.image) this.show(event.state.image, { push: false });
     });
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.#refresh(true);
+      if (document.visibilityState === "visible") this.refresh(true);
     });
     history.replaceState({ image: this.config.image_id }, "");
     await this.show(this.config.image_id, { push: false });
@@ -115,7 +122,7 @@ export class Editor {
     this.status.refresh();
     this.say(`${image.name}, ${image.position} of ${image.count}, ${this.store.boxes.length} boxes.`);
     await pixels;
-    this.#refresh();
+    this.refresh();
     this.documents.readAhead(image, this.picture);
   }
 
@@ -132,7 +139,7 @@ export class Editor {
     const here = this.store.document;
     if (!here) return;
     this.sync.flush();
-    await this.#settled(1500);
+    await this.settled(1500);
     const url = `${this.config.urls.next}?after=${here.id}`;
     const pattern = new RegExp(`${this.urlOf("(\\d+)").replaceAll("/", "\\/")}$`);
     const answer = await fetch(url, { credentials: "same-origin", signal: AbortSignal.timeout(10_000) }).catch(() => null);
@@ -143,9 +150,11 @@ export class Editor {
     toast({ title: here.state === "done" ? "All images are done." : "All other images are done.", lines: [{ text: "Freeze them and train.", href: this.config.urls.images, link: "To the images" }] });
   }
 
-  async #settled(longest) {
+  /** Wait for what is being saved. @returns {Promise<boolean>} whether nothing of the image waits */
+  async settled(longest, imageId = this.store.document?.id) {
     const end = Date.now() + longest;
     while (this.sync.summary().kind === "saving" && Date.now() < end) await new Promise((done) => setTimeout(done, 50));
+    return !this.sync.records.has(imageId);
   }
 
   #notShown(id, error) {
@@ -157,7 +166,7 @@ export class Editor {
   }
 
   /** Take over what others changed, where nothing of ours waits. */
-  async #refresh(always = false) {
+  async refresh(always = false) {
     const { document: here } = this.store;
     if (!here || this.store.draft) return;
     const image = await this.documents.refreshed(here, always);
@@ -190,7 +199,11 @@ export class Editor {
     } else if (event === "replaced" && image) {
       const others = image.annotations.filter((one) => one.id !== detail.id);
       this.store.replace(image, detail.annotation ? [...others, detail.annotation] : others);
+    } else if (event === "adopted" && image) {
+      this.documents.forget(detail.image_id);
+      if (this.store.document?.id === detail.image_id) this.show(detail.image_id, { push: false });
     }
+    this.side?.heard(event, detail);
     this.status?.refresh();
   }
 
@@ -232,8 +245,14 @@ export class Editor {
       byId("label-name").focus();
       return;
     }
+    if (store.isLocked(store.activeLabelId)) return this.tellLocked(store.activeLabelId);
     addAnnotations(store, [newAnnotation(store, box)], "Draw");
     this.say(`${store.labelName(store.activeLabelId)}, box ${store.boxes.length}.`);
+  }
+
+  /** @param {number} labelId */
+  tellLocked(labelId) {
+    this.tell(`${this.store.labelName(labelId)} is locked. Unlock it in the list of labels first.`);
   }
 
   /** For the keyboard alone: a quarter of what is in view. */
@@ -245,16 +264,10 @@ export class Editor {
     const [left, right] = [Math.max(0, xmin), Math.min(width, xmax)];
     const [top, bottom] = [Math.max(0, ymin), Math.min(height, ymax)];
     const [w, h] = [Math.max(1, (right - left) / 4), Math.max(1, (bottom - top) / 4)];
-    if (store.isLocked(store.activeLabelId)) return this.tellLocked(store.activeLabelId);
     const [x, y] = [(left + right) / 2, (top + bottom) / 2];
     this.addBox({
       xmin: Math.max(0, Math.round(x - w / 2)),
       ymin: Math.max(0, Math.round(y - h / 2)),
-  /** @param {number} labelId */
-  tellLocked(labelId) {
-    this.tell(`${this.store.labelName(labelId)} is locked. Unlock it in the list of labels first.`);
-  }
-
       xmax: Math.min(width, Math.round(x + w / 2)),
       ymax: Math.min(height, Math.round(y + h / 2)),
     });

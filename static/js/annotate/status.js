@@ -70,12 +70,12 @@ export class StatusView {
     if (place) place.textContent = seconds ? `next in ${seconds} s` : "trying";
   }
 
-  #login({ edits, url }) {
-    const href = `${url ?? this.editor.config.urls.login}?next=${encodeURIComponent(location.pathname)}`;
-    const link = element("a", { class: "btn sm pri", href, target: "_blank", rel: "opener" }, "Log in");
+  #login({ edits }) {
+    const again = this.#button("Log in", () => this.editor.login.open());
+    again.classList.add("pri");
     const notice = this.#notice("login", "lock", "Your login has expired",
-      `${plural(edits, "edit")} ${edits === 1 ? "is" : "are"} kept in this browser. Log in in a new tab and come back here: they are sent then.`,
-      [link, this.#button("I have logged in", () => this.editor.sync.flush({ retry: true })), this.#copyButton()]);
+      `${plural(edits, "edit")} ${edits === 1 ? "is" : "are"} kept in this browser, and sent once you have logged in.`,
+      [again, this.#copyButton()]);
     notice.dataset.key = `login ${edits}`;
     return notice;
   }
