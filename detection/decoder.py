@@ -91,6 +91,7 @@ class Decoder:
     def __init__(self, limits: DecodeLimits | None = None) -> None:
         self.limits = limits or DecodeLimits()
         self._child: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     def decode(self, data: bytes, sizes: tuple[Size, ...]) -> DecodedPicture:
         """``decode_picture`` in the child. Raises ImageRefused, also where a limit was passed."""
@@ -105,9 +106,14 @@ class Decoder:
             except (OSError, EOFError, ValueError) as error:
                 self.close()
                 # The child may have died of something else; a second death is the picture's.
-                if last or isinstance(error, ImageRefused):
+                if last or self._stopped or isinstance(error, ImageRefused):
                     raise _as_refusal(error) from None
         raise AssertionError("unreachable")
+
+    def stop(self) -> None:
+        """From another thread: end the child, and what is asked of it, for good."""
+        self._stopped = True
+        self.close()
 
     def close(self) -> None:
         """End the child, whatever it does."""
@@ -231,8 +237,10 @@ def _read(pipe: Any, start: bytes, length: int, deadline: float) -> bytes:
 
 def serve(source: BinaryIO, sink: BinaryIO, limits: DecodeLimits) -> None:
     """Answer picture after picture until the parent closes the pipe, or dies."""
+    own = _address_space()
     while line := source.readline(_MAX_LINE):
         asked = json.loads(line)
+        _limit_memory(own + asked["bytes"] + limits.memory_bytes)
         data = source.read(asked["bytes"])
         if len(data) < asked["bytes"]:
             return
@@ -243,8 +251,7 @@ def serve(source: BinaryIO, sink: BinaryIO, limits: DecodeLimits) -> None:
         except ImageRefused as error:
             _answer(sink, {"refused": str(error)})
         except MemoryError:
-            words = f"Decoding it needs more than {limits.memory_bytes // 1024**2:,} MB of memory."
-            _answer(sink, {"refused": words})
+            _answer(sink, {"refused": _words_for_memory(limits)})
         else:
             head = {
                 "format": found.format, "width": found.width, "height": found.height,
@@ -262,13 +269,23 @@ def _answer(sink: BinaryIO, head: dict[str, Any], *parts: bytes) -> None:
     sink.flush()
 
 
-def _limit_memory(allowance: int) -> None:
-    """At most ``allowance`` bytes more than the process has now; malloc fails beyond."""
+def _words_for_memory(limits: DecodeLimits) -> str:
+    return f"Decoding it needs more than {limits.memory_bytes // 1024**2:,} MB of memory."
+
+
+def _address_space() -> int:
+    """How much this process has now, in bytes; 0 where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:
-        return  # not Linux: the limit on pixels and the time remain
-    limit = pages * os.sysconf("SC_PAGESIZE") + allowance
+        return 0
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def _limit_memory(limit: int) -> None:
+    """Beyond it malloc fails."""
+    if sys.platform != "linux":
+        return  # the limits on pixels and time remain
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
@@ -289,11 +306,13 @@ def main(arguments: list[str]) -> int:
     limits = DecodeLimits(int(arguments[0]), int(arguments[1]), float(arguments[2]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _warm_up()
-    _limit_memory(limits.memory_bytes)
     # The answers' pipe is for answers: what a library prints goes to the log.
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, sink, limits)
+    try:
+        serve(sys.stdin.buffer, sink, limits)
+    except BrokenPipeError:
+        os._exit(1)  # the parent is gone
     return 0
 
 

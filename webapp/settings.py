@@ -21,10 +21,18 @@ try:
     DEFAULT_STORAGE = environment.storage(VAR_DIR)
     WORK_DIR = environment.directory("BOXLOOP_WORK", VAR_DIR / "work")
     BASES_DIR = environment.directory("BOXLOOP_BASES", VAR_DIR / "bases")
-    MAX_UPLOAD_BYTES = 1024**2 * environment.whole_number("BOXLOOP_MAX_UPLOAD_MB", 4096, 1, 51200)
-    MAX_UNPACKED_BYTES = 1024**2 * environment.whole_number(
-        "BOXLOOP_MAX_UNPACKED_MB", 20480, 1, 1048576
+    MAX_UPLOAD_BYTES = 1024**2 * environment.whole_number(
+        "BOXLOOP_MAX_UPLOAD_MB", 51200, 1, 1048576
     )
+    MAX_PHOTO_BYTES = 1024**2 * environment.whole_number("BOXLOOP_MAX_PHOTO_MB", 512, 1, 4096)
+    MAX_UNPACKED_BYTES = 1024**2 * environment.whole_number(
+        "BOXLOOP_MAX_UNPACKED_MB", 102400, 1, 10485760
+    )
+    KEEP_FREE_BYTES = 1024**2 * environment.whole_number("BOXLOOP_KEEP_FREE_MB", 512, 0, 1048576)
+    DECODE_MEMORY_BYTES = 1024**2 * environment.whole_number(
+        "BOXLOOP_DECODE_MEMORY_MB", 2048, 64, 65536
+    )
+    DECODE_SECONDS = environment.whole_number("BOXLOOP_DECODE_SECONDS", 60, 1, 3600)
     MAX_ENTRIES = environment.whole_number("BOXLOOP_MAX_ENTRIES", 50_000, 1, 5_000_000)
     MAX_PIXELS = 1_000_000 * environment.whole_number("BOXLOOP_MAX_MEGAPIXELS", 100, 1, 2000)
 except environment.BadSetting as error:

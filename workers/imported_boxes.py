@@ -1,19 +1,23 @@
-"""Put the boxes of an imported annotation file onto an image of the project."""
+"""Put the boxes of imported annotations onto images of the project."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from detection.formats.voc import VocError, labelled_image, parse_voc
-from detection.label_map import LabelMapError, parse_label_map
-from detection.types import Problem
+from detection.formats.drawn import AnnotationError, hold_against
+from detection.names import visible
+from detection.types import Box, Problem
+from webapp.datasets.import_plans import ImportPlan
 from webapp.datasets.models import Image
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Label, Project
-from workers.import_sources import EntryRefused, Photo, ReportProblem, Source
-
-MAX_XML_BYTES = 10 * 1024**2
+from workers.import_sources import Photo, ReportProblem, Source
+from workers.imported_bundles import BundleTaker
 
 
 @dataclass
@@ -23,60 +27,85 @@ class BoxReport:
 
 
 class BoxTaker:
-    """Reads annotation files and finds or makes the labels they name."""
+    """Reads annotations and finds or makes the labels they name, as the import's plan says.
 
-    def __init__(self, project: Project, user: Any) -> None:
+    Boxes are written by `flush`, those of many images at once, in the caller's transaction.
+    """
+
+    def __init__(self, project: Project, user: Any, plan: ImportPlan | None = None) -> None:
         self.project, self.user = project, user
-        self._labels: dict[str, Label] = {}
+        self.plan = plan or ImportPlan()
+        self._labels: dict[str, Label | None] = {}
+        self._class_ids: dict[str, int] = {}
+        self._rows: list[Annotation] = []
+        self._boxed: set[int] = set()
+        self._bundles = BundleTaker(project, user)
 
     def take_label_map(self, source: Source, say: ReportProblem) -> None:
-        """Labels of a label_map.pbtxt in the upload come first, with their ids."""
-        if source.label_map is None:
+        """Labels of a label_map.pbtxt or of a bundle come first, with their ids.
+
+        Other formats' numbers are taken, too, where they are free, once a label has a box.
+        """
+        reading = source.reading
+        if reading is None or reading.label_map is None:
             return
-        try:
-            data = source.read(source.label_map, MAX_XML_BYTES)
-            label_map = parse_label_map(data.decode("utf-8-sig"), source.label_map)
-        except (LabelMapError, EntryRefused, UnicodeDecodeError) as error:
-            say(Problem(source.label_map, f"{error} Its ids were not taken.", "refused"))
+        self._class_ids = {item.name: item.id for item in reading.label_map}
+        if not reading.numbers_are_meant:
             return
-        for item in label_map:
+        for item in reading.label_map:
+            if self.plan.target_of(item.name) is not None:
+                continue
             try:
                 self.project.add_label(
                     item.name, class_id=item.id, display_name=item.display_name or ""
                 )
             except ValidationError as error:
                 words = f"Label {item.name!r} with id {item.id}: {' '.join(error.messages)}"
-                say(Problem(source.label_map, words, "refused"))
+                say(Problem(reading.files[0] if reading.files else "", words, "refused"))
+        if reading.bundle is not None:
+            self._bundles.take_looks(reading.bundle)
 
-    def take(self, source: Source, photo: Photo, image: Image, orientation: int = 1) -> BoxReport:
+    def take(
+        self,
+        source: Source,
+        photo: Photo,
+        image: Image,
+        orientation: int = 1,
+        *,
+        fresh: bool = False,
+    ) -> BoxReport:
         """Give `image` the boxes of `photo.annotation`, unless it has boxes already.
 
         `orientation` is the photo's EXIF orientation: boxes drawn before the turn are turned.
+        A `fresh` image was made just now, so nobody need ask whether it has boxes.
         """
         assert photo.annotation is not None
         report = BoxReport()
-        if image.annotations.filter(source=Annotation.Source.IMPORT).exists():
-            report.num_boxes = image.annotations.count()
-            return report
-        if image.annotations.exists():
+        if image.pk in self._boxed:
+            self.flush()
+        if not fresh and image.annotations.exists():
             words = f"{image.name} has boxes already. Those in this file were left out."
             report.problems.append(Problem(photo.annotation, words, "note"))
             return report
         try:
-            parsed = parse_voc(source.read(photo.annotation, MAX_XML_BYTES), photo.annotation)
-        except VocError as error:
+            drawn = source.drawn(photo.annotation)
+        except AnnotationError as error:
             report.problems.append(error.problem)
             return report
-        except EntryRefused as error:
-            report.problems.append(Problem(photo.annotation, str(error), "refused"))
-            return report
-        labelled, report.problems = labelled_image(
-            parsed, image.name, image.width, image.height, orientation
+        labelled, report.problems = hold_against(
+            drawn, image.name, image.width, image.height, orientation
         )
-        self._write(image, labelled.boxes, photo.annotation, report)
+        boxes = _without_crowds(labelled.boxes, drawn.file, report)
+        if drawn.bundle is not None:
+            rows = self._bundles.rows(image, drawn.bundle, self._label, report.problems)
+            self._rows += rows
+            self._boxed.add(image.pk)
+            report.num_boxes = sum(row.status == Annotation.Status.ACTIVE for row in rows)
+        else:
+            self._write(image, boxes, drawn.file, report)
         return report
 
-    def _write(self, image: Image, boxes: Any, file: str, report: BoxReport) -> None:
+    def _write(self, image: Image, boxes: Sequence[Box], file: str, report: BoxReport) -> None:
         rows = []
         for box in boxes:
             try:
@@ -85,20 +114,64 @@ class BoxTaker:
                 words = f"A box named {box.label[:60]!r} was left out: {' '.join(error.messages)}"
                 report.problems.append(Problem(file, words, "refused"))
                 continue
+            if label is None:
+                continue  # left out by choice
             rows.append(Annotation(
                 image=image, label=label, source=Annotation.Source.IMPORT, created_by=self.user,
                 xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax,
                 difficult=box.difficult, truncated=box.truncated,
             ))  # fmt: skip
-        Annotation.objects.bulk_create(rows)
-        image.revision += 1
-        image.save(update_fields=["revision"])
-        image.count_boxes()
-        # Someone labelled this photo elsewhere; no box at all means that it shows none.
-        image.set_state(Image.State.DONE)
+        self._rows += rows
+        if rows or self.plan.negatives:
+            self._boxed.add(image.pk)
         report.num_boxes = len(rows)
 
-    def _label(self, name: str) -> Label:
+    def flush(self) -> None:
+        """Write the boxes that were taken since the last time, and what the images say of them."""
+        Annotation.objects.bulk_create(self._rows)
+        active = Annotation.objects.filter(image=OuterRef("pk"), status=Annotation.Status.ACTIVE)
+        count = active.order_by().values("image").annotate(count=Count("pk")).values("count")
+        # Someone labelled these photos elsewhere; no box at all means that one shows none.
+        Image.objects.filter(pk__in=self._boxed).update(
+            revision=F("revision") + 1,
+            box_count=Coalesce(Subquery(count), 0),
+            state=Image.State.DONE,
+            done_at=timezone.now(),
+        )
+        self._bundles.finish()
+        self._rows, self._boxed = [], set()
+
+    def _label(self, name: str) -> Label | None:
+        """The label for boxes that are called `name`; None where the plan leaves them out."""
         if name not in self._labels:
-            self._labels[name] = self.project.add_label(name)
+            self._labels[name] = self._chosen_label(name)
         return self._labels[name]
+
+    def _chosen_label(self, name: str) -> Label | None:
+        target = self.plan.target_of(name)
+        if target == ImportPlan.LEAVE_OUT:
+            return None
+        if isinstance(target, int):
+            chosen = self.project.labels.filter(pk=target).first()
+            if chosen is not None:
+                if chosen.retired_at is not None:
+                    chosen.bring_back()
+                return chosen
+        elif target is not None:
+            return self._label(str(target))
+        class_id = self._class_ids.get(name)
+        taken = Q(class_id=class_id) | Q(name=name)
+        if class_id is not None and self.project.labels.filter(taken).exists():
+            class_id = None
+        return self.project.add_label(name, class_id=class_id)
+
+
+def _without_crowds(boxes: Sequence[Box], file: str, report: BoxReport) -> list[Box]:
+    """Boxes around single things; a project keeps no others."""
+    crowds = [box for box in boxes if box.crowd]
+    if crowds:
+        count = "1 box is" if len(crowds) == 1 else f"{len(crowds)} boxes are"
+        words = f"{count} marked as a crowd, such as one of {visible(crowds[0].label, 60)}: "
+        words += "around many things at once, which is not trained on. Left out."
+        report.problems.append(Problem(file, words, "refused"))
+    return [box for box in boxes if not box.crowd]

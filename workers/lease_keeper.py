@@ -1,12 +1,15 @@
 """Keep a row's lease alive from a thread, while the work itself takes as long as it takes."""
 
+import logging
 import threading
 from types import TracebackType
 from typing import Self
 
-from django.db import close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection
 
 from webapp.leases import RENEW_EVERY, LeasedRow, LeaseLost, Status
+
+logger = logging.getLogger(__name__)
 
 
 class LeaseKeeper:
@@ -43,7 +46,13 @@ class LeaseKeeper:
         try:
             while not self._done.wait(RENEW_EVERY.total_seconds()):
                 close_old_connections()
-                if not self._row.renew():
+                try:
+                    held = self._row.renew()
+                except OperationalError as error:
+                    # A database that is busy or away for a moment: the lease lasts for several.
+                    logger.warning("%s: the lease was not renewed (%s).", self._thread.name, error)
+                    continue
+                if not held:
                     self._lost.set()
                     return
         finally:

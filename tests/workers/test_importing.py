@@ -1,6 +1,7 @@
 """Imports: what is good is taken, what is not is named, nothing is taken twice."""
 
 import io
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from tests.browser.photos import draw_shapes, voc_xml
 from webapp.datasets.models import Image, ImageImport, ImportFile
 from webapp.labeling.models import Annotation
 from webapp.leases import Status
-from workers.importing import run_import
+from workers.importing import Importer, run_import
+from workers.photo_pipeline import PhotoPipeline
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def upload(project: Any, user: Any, *files: tuple[str, bytes]) -> ImageImport:
     image_import = ImageImport.objects.create(
-        project=project, created_by=user, name=files[0][0], status=Status.DRAFT
+        project=project, created_by=user, name=files[0][0], status=Status.DRAFT, plan={}
     )
     for name, data in files:
         file = ImportFile.objects.create(image_import=image_import, name=name, bytes=len(data))
@@ -42,6 +44,11 @@ def make_zip(entries: dict[str, bytes | str]) -> bytes:
         for name, data in entries.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def in_twos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.photo_pipeline.BATCH_PHOTOS", 2)
+    monkeypatch.setattr("workers.photo_pipeline.BATCH_SECONDS", 600)
 
 
 def sentences(image_import: ImageImport) -> list[str]:
@@ -130,30 +137,86 @@ def test_annotations_alone_find_the_photo_that_is_here(owner: Any, project: Any)
     assert any("nobody.xml" in sentence for sentence in sentences(done))
 
 
-def test_an_import_that_was_killed_starts_again_and_doubles_nothing(
+def test_a_batch_whose_lease_is_lost_is_taken_back_whole(
     owner: Any, project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = [(f"{seed}.jpg", draw_shapes(seed)[0]) for seed in range(20, 26)]
     image_import = upload(project, owner, *photos)
-    import workers.importing as importing
+    in_twos(monkeypatch)
+    real = Importer._take_batch
+    batches: list[Any] = []
 
-    taken, real = [], importing.save_row
+    def another_worker_comes(self: Importer, source: Any, batch: Any) -> None:
+        real(self, source, batch)
+        batches.append(batch)
+        if len(batches) == 2:
+            self.row.lease_token = uuid.uuid4()  # as if another had claimed the row
 
-    def killed_at_the_fourth(*args: Any, **kwargs: Any) -> Any:
-        if len(taken) == 3:
-            raise KeyboardInterrupt
-        taken.append(args)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(importing, "save_row", killed_at_the_fourth)
-    with pytest.raises(KeyboardInterrupt):
-        run_import(image_import.pk, "test")
-    assert project.images.count() == 3
-    monkeypatch.setattr(importing, "save_row", real)
+    monkeypatch.setattr(Importer, "_take_batch", another_worker_comes)
+    run_import(image_import.pk, "test")
+    assert project.images.count() == 2
+    monkeypatch.setattr(Importer, "_take_batch", real)
     ImageImport.objects.filter(pk=image_import.pk).update(status=Status.QUEUED)
     done = run(image_import)
-    assert (done.num_taken, done.num_known) == (6, 0)
+    assert (done.num_taken, done.num_known, done.num_done) == (6, 0, 6)
     assert project.images.count() == 6
+
+
+def test_an_import_that_goes_on_says_nothing_twice(
+    owner: Any, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = draw_shapes(1)
+    over = voc_xml("1.jpg", (400, 300), [("disc", [350, 10, 412, 60])])
+    entries: dict[str, bytes | str] = {
+        "1.jpg": data,
+        "1.xml": over,
+        "notes.doc": "x",
+        "bad.jpg": "x",
+    }
+    entries |= {f"{seed}.jpg": draw_shapes(seed)[0] for seed in range(2, 6)}
+    image_import = upload(project, owner, ("set.zip", make_zip(entries)))
+    in_twos(monkeypatch)
+    monkeypatch.setattr(Importer, "_take_orphan", None)
+    real = PhotoPipeline.batches
+
+    def dies(self: PhotoPipeline, *arguments: Any) -> Any:
+        for number, batch in enumerate(real(self, *arguments)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(PhotoPipeline, "batches", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_import(image_import.pk, "test")
+    image_import.refresh_from_db()
+    assert (image_import.num_passed, image_import.num_refused) == (4, 1)
+    monkeypatch.setattr(PhotoPipeline, "batches", real)
+    ImageImport.objects.filter(pk=image_import.pk).update(status=Status.QUEUED)
+    done = run(image_import)
+    assert (done.num_found, done.num_done, done.num_taken, done.num_refused) == (6, 6, 5, 1)
+    said = sentences(done)
+    assert len(said) == len(set(said)) == 3, said
+
+
+def test_an_import_ends_in_words_where_the_disk_is_full(
+    owner: Any, project: Any, settings: Any
+) -> None:
+    settings.KEEP_FREE_BYTES = 1 << 60
+    done = run(upload(project, owner, ("a.jpg", draw_shapes(1)[0])))
+    assert done.status == Status.FAILED
+    assert "are kept free" in done.reason
+
+
+def test_a_photo_that_kills_its_decoder_is_refused_and_the_rest_goes_on(
+    owner: Any, project: Any, settings: Any
+) -> None:
+    settings.DECODE_MEMORY_BYTES = 48 * 1024**2
+    buffer = io.BytesIO()
+    PillowImage.effect_noise((5000, 4000), 60).convert("RGB").save(buffer, "PNG", compress_level=0)
+    photos = [("huge.png", buffer.getvalue()), ("small.jpg", draw_shapes(3)[0])]
+    done = run(upload(project, owner, *photos))
+    assert (done.status, done.num_taken, done.num_refused) == (Status.FINISHED, 1, 1)
+    assert "memory" in sentences(done)[0]
 
 
 def test_exif_turn_is_applied_once_for_picture_and_boxes(owner: Any, project: Any) -> None:

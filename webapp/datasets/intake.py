@@ -1,95 +1,101 @@
-"""Take a photo into a project: checked, upright preview and thumbnail made, stored once."""
+"""Take photos into a project: checked, upright preview and thumbnail made, stored once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 
-from detection.images import encode_jpeg, make_preview, open_with_facts, sha256_of
+from detection.decoder import DecodedPicture, Size, decode_picture
+from detection.images import sha256_of
 from webapp.datasets.models import Image, ImageImport
+from webapp.file_batch import FileBatch
 from webapp.projects.models import Project
 
-PREVIEW_SIDE = 2048
-THUMBNAIL_SIDE = 480
+PREVIEW = Size(2048, quality=85)
+THUMBNAIL = Size(480, quality=80)
+SIZES = (PREVIEW, THUMBNAIL)
 MAX_NAME = 1024
 
 
-@dataclass(frozen=True)
-class PreparedImage:
-    """A photo that was decoded and found good. Making one touches neither database nor storage."""
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """A photo whose files are stored; what its row will say. Sizes are upright."""
 
-    data: bytes
-    num_bytes: int
+    name: str
+    split: str
     sha256: str
+    num_bytes: int
     format: str
     width: int
     height: int
     orientation: int
-    preview: bytes
-    thumbnail: bytes
 
 
-def prepare_image(data: bytes) -> PreparedImage:
-    """Decode `data` within the limits. Raises detection.images.ImageRefused."""
-    facts, picture = open_with_facts(data, settings.MAX_PIXELS, min_side=PREVIEW_SIDE)
-    preview = make_preview(picture, PREVIEW_SIDE)
-    return PreparedImage(
-        data=data,
-        num_bytes=len(data),
-        sha256=sha256_of(data),
-        format=facts.format,
-        width=facts.width,
-        height=facts.height,
-        orientation=facts.orientation,
-        preview=encode_jpeg(preview, 85),
-        thumbnail=encode_jpeg(make_preview(preview, THUMBNAIL_SIDE), 80),
-    )
+def save_photo(
+    project: Project, name: str, split: str, data: bytes, decoded: DecodedPicture, batch: FileBatch
+) -> StoredPhoto:
+    """Store original, preview and thumbnail; durable once `batch` has settled. No database.
 
-
-def save_files(project: Project, prepared: PreparedImage) -> None:
-    """Store original, preview and thumbnail. Before the row: what is shown is there.
-
-    Touches no database, and the same photo again writes the same bytes to the same place.
+    The same photo again writes the same bytes to the same place.
     """
-    image = Image(project=project, sha256=prepared.sha256)
-    default_storage.save(image.original_path, ContentFile(prepared.data))
-    default_storage.save(image.preview_path, ContentFile(prepared.preview))
-    default_storage.save(image.thumbnail_path, ContentFile(prepared.thumbnail))
+    sha256 = sha256_of(data)
+    image = Image(project=project, sha256=sha256)
+    preview, thumbnail = decoded.pictures
+    batch.save(image.original_path, data)
+    batch.save(image.preview_path, preview)
+    batch.save(image.thumbnail_path, thumbnail)
+    return StoredPhoto(
+        name, split, sha256, len(data),
+        decoded.format, decoded.width, decoded.height, decoded.orientation,
+    )  # fmt: skip
 
 
-def save_row(
+def save_rows(
     project: Project,
-    name: str,
-    prepared: PreparedImage,
+    photos: Sequence[StoredPhoto],
     user: Any,
-    *,
     image_import: ImageImport | None = None,
-    split: str = "",
-) -> tuple[Image, bool]:
-    """The photo's row, after `save_files`; (image, whether it is new).
+) -> list[tuple[Image, bool]]:
+    """The photos' rows, after their files have settled: (image, whether it is new) for each.
 
-    The same bytes are one image of a project. A photo that lies in the trash comes back.
+    The same bytes are one image of a project, also within `photos`. A photo that lies in the
+    trash comes back. Call it inside a transaction.
     """
-    image, new = Image.objects.get_or_create(
-        project=project,
-        sha256=prepared.sha256,
-        defaults={
-            "name": name[-MAX_NAME:] or "photo",
-            "format": prepared.format,
-            "bytes": prepared.num_bytes,
-            "width": prepared.width,
-            "height": prepared.height,
-            "image_import": image_import,
-            "split": split,
-            "created_by": user,
-        },
+    hashes = {photo.sha256 for photo in photos}
+    known = Image.objects.filter(project=project, sha256__in=hashes)
+    before = set(known.values_list("sha256", flat=True))
+    fresh = {photo.sha256: photo for photo in reversed(photos) if photo.sha256 not in before}
+    Image.objects.bulk_create(
+        [
+            Image(
+                project=project,
+                sha256=photo.sha256,
+                name=photo.name[-MAX_NAME:] or "photo",
+                format=photo.format,
+                bytes=photo.num_bytes,
+                width=photo.width,
+                height=photo.height,
+                image_import=image_import,
+                split=photo.split,
+                created_by=user,
+            )
+            for photo in photos
+            if fresh.get(photo.sha256) is photo
+        ],
+        # Another import may store the same photo in this moment.
+        ignore_conflicts=True,
     )
-    if image.trashed_at is not None:
-        image.trashed_at = None
-        image.save(update_fields=["trashed_at"])
-    return image, new
+    known.filter(trashed_at__isnull=False).update(trashed_at=None)
+    images = {image.sha256: image for image in known}
+    own = image_import.pk if image_import is not None else None
+    return [
+        (
+            images[photo.sha256],
+            fresh.get(photo.sha256) is photo and images[photo.sha256].image_import_id == own,
+        )
+        for photo in photos
+    ]
 
 
 def take_image(
@@ -102,6 +108,8 @@ def take_image(
     split: str = "",
 ) -> tuple[Image, bool]:
     """Check, store and register a photo in one go. Raises detection.images.ImageRefused."""
-    prepared = prepare_image(data)
-    save_files(project, prepared)
-    return save_row(project, name, prepared, user, image_import=image_import, split=split)
+    decoded = decode_picture(data, SIZES, settings.MAX_PIXELS)
+    with FileBatch() as batch:
+        photo = save_photo(project, name, split, data, decoded, batch)
+        batch.settle()
+    return save_rows(project, [photo], user, image_import)[0]
