@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from detection.names import has_image_suffix, layout_key, match_key, stem_of, visible
+from detection.near_duplicates import connected
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -245,6 +246,33 @@ def assign_splits(
         key: chosen.get(unit) or decided[unit] for unit, members in units.items() for key in members
     }
     return {key: kept.get(key, by_key[key]) for key in keys}
+
+
+def joined_groups(
+    keys: Sequence[Key], groups: Mapping[Key, Hashable], together: Iterable[Sequence[Key]]
+) -> dict[Key, Hashable]:
+    """Groups for ``assign_splits`` that also keep each set of ``together`` in one split.
+
+    Near-duplicates join groups: a group whose image resembles one of another group and that group
+    become one, named after the first of ``keys`` in it.
+    """
+    first_of: dict[Hashable, Key] = {}
+    pairs: list[tuple[Key, Key]] = []
+    for key in keys:
+        if key in groups:
+            pairs.append((first_of.setdefault(groups[key], key), key))
+    known = set(keys)
+    for members in together:
+        present = [key for key in members if key in known]
+        pairs += [(present[0], other) for other in present[1:]]
+    joined: dict[Key, Hashable] = dict(groups)
+    for members in connected(list(dict.fromkeys(keys)), pairs):
+        # A group that nothing joined keeps its name, so that the seed deals it as before.
+        names = {groups[key] for key in members if key in groups}
+        whole = len(names) == 1 and all(key in groups for key in members)
+        name = next(iter(names)) if whole else f"with {members[0]}"
+        joined |= dict.fromkeys(members, name)
+    return joined
 
 
 Unit = tuple[str, Hashable]  # ("group", its name) or ("key", the key)

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detection.splits import SplitError, assign_splits, match_stems, read_split_file
+from detection.splits import (
+    SplitError,
+    assign_splits,
+    joined_groups,
+    match_stems,
+    read_split_file,
+)
 
 FRACTIONS = {"train": 0.7, "val": 0.2, "test": 0.1}
 
@@ -165,3 +171,23 @@ def test_unmatched_stems_name_line_and_value(tmp_path):
         match_stems(["same"], NAMES)
     with pytest.raises(SplitError, match="no labelled image 'at'"):
         match_stems(["at"], NAMES)
+
+
+def test_near_duplicates_stay_in_one_split_with_their_groups() -> None:
+    keys = [f"{n}" for n in range(40)]
+    groups = {"0": "clip", "1": "clip", "2": "other", "3": "other"}
+    joined = joined_groups(keys, groups, [["1", "2"], ["10", "11", "gone"]])
+    assert joined["0"] == joined["1"] == joined["2"] == joined["3"]
+    assert joined["10"] == joined["11"] != joined["0"]
+    assert "12" not in joined
+    for seed in range(20):
+        splits = assign_splits(keys, (0.5, 0.3, 0.2), seed, groups=joined)
+        assert len({splits[key] for key in "0123"}) == 1
+        assert splits["10"] == splits["11"]
+
+
+def test_groups_that_nothing_joins_keep_their_names() -> None:
+    assert joined_groups(["a", "b", "c"], {"a": "clip", "b": "clip"}, []) == {
+        "a": "clip",
+        "b": "clip",
+    }
