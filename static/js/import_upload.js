@@ -1,7 +1,7 @@
 // Uploading: drop or choose files, send them with progress, then follow the import to its report.
 
 import { filesOfDrop, filesOfField, importName } from "./dropped_files.js";
-import { bytes, hideCard, showFailure, showImporting, showReport, showUploading } from "./upload_card.js";
+import { bytes, hideCard, showFailure, showImporting, showReport, showReview, showUploading } from "./upload_card.js";
 import { csrfToken, toast } from "./shell.js";
 
 const config = JSON.parse(document.getElementById("upload-config").textContent);
@@ -162,6 +162,7 @@ async function follow(id, refused = [], refresh = true) {
       if (answer.status === 404 || answer.redirected) return hideCard();
       if (answer.ok) row = await answer.json();
     } catch { misses += 1; }
+    if (row?.review_url) return showReview(row);
     if (row && !row.active) {
       showReport(row, refused);
       if (refresh) document.dispatchEvent(new CustomEvent("boxloop:imported", { detail: row }));

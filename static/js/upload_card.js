@@ -86,6 +86,20 @@ export function showImporting(row, onCancel) {
   update(words, parts.join(" · "), row.found ? row.done / row.found : 0);
 }
 
+/** Annotations were found that ask for a choice: the page that shows them waits. */
+export function showReview(row) {
+  const parts = [row.name];
+  if (row.format) parts.push(row.format);
+  if (row.found) parts.push(plural(row.found, "image"));
+  card.replaceChildren(
+    head("note", "Look at what was found", parts.join(" · ")),
+    element("div", { class: "body t2" }, "Choose what its classes become. Nothing is taken before you say so."),
+    element("div", { class: "foot" }, element("span", { class: "s12 t3" }, "It waits in Import history, too"), element("a", { class: "r btn pri sm", href: row.review_url }, "Look and take in")),
+  );
+  card.dataset.shows = "review";
+  card.hidden = false;
+}
+
 // ---- The report
 
 function head(kind, title, detail) {

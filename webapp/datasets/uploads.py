@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
@@ -23,6 +23,8 @@ MAX_NAME = 1024
 # A browser that uploads sends something every few seconds; one that is gone is gone.
 STALLED = timedelta(minutes=2)
 ABANDONED = timedelta(days=1)
+# What was found waits for its user over a holiday.
+UNANSWERED = timedelta(days=14)
 
 
 class UploadRefused(Exception):
@@ -154,11 +156,16 @@ def cancel(image_import: ImageImport) -> None:
 
 
 def abandoned_drafts() -> QuerySet[ImageImport]:
-    """Drafts that nobody has sent a file to for a day."""
+    """Drafts that nobody has sent a file to for a day, or answered for weeks."""
+    now = timezone.now()
+    sending, waiting = Q(preview=None), Q(preview__isnull=False)
     return (
         ImageImport.objects.filter(status=Status.DRAFT)
         .annotate(last_sign=Coalesce(Max("files__received_at"), F("created_at")))
-        .filter(last_sign__lt=timezone.now() - ABANDONED)
+        .filter(
+            (sending & Q(last_sign__lt=now - ABANDONED))
+            | (waiting & Q(last_sign__lt=now - UNANSWERED))
+        )
     )
 
 
@@ -168,7 +175,9 @@ def cancel_abandoned_drafts() -> int:
     for draft in drafts:
         cancel(draft)
         ImageImport.objects.filter(pk=draft.pk).update(
-            reason="No file came for a day, so the upload was ended. Start a new one."
+            reason="Nobody looked at what was found for two weeks, so the upload was ended."
+            if draft.preview is not None
+            else "No file came for a day, so the upload was ended. Start a new one."
         )
     return len(drafts)
 

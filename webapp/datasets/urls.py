@@ -1,6 +1,6 @@
 from django.urls import path
 
-from webapp.datasets.views import dataset, files, images, imports
+from webapp.datasets.views import dataset, files, images, import_preview, imports
 
 app_name = "datasets"
 PROJECT = "projects/<int:project_id>/"
@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{IMPORT}start/", imports.import_start, name="import_start"),
     path(f"{IMPORT}cancel/", imports.import_cancel, name="import_cancel"),
     path(f"{IMPORT}progress/", imports.import_progress, name="import_progress"),
+    path(f"{IMPORT}preview/", import_preview.import_preview, name="import_preview"),
     path(f"{PROJECT}dataset/", dataset.dataset, name="dataset"),
     path(f"{PROJECT}dataset/freeze/", dataset.freeze_revision, name="freeze"),
     path(f"{REVISION}", dataset.revision, name="revision"),

@@ -82,6 +82,7 @@ def is_stalled(row: ImageImport, last_file: Any) -> bool:
     """A draft whose browser has gone away."""
     return (
         row.status == Status.DRAFT
+        and not row.needs_answer
         and timezone.now() - (last_file or row.created_at) > uploads.STALLED
     )
 
@@ -240,6 +241,9 @@ def progress_of(row: ImageImport) -> dict[str, Any]:
         "status": row.status,
         "active": not done,
         "cancelling": row.cancel_requested and not done,
+        "review_url": reverse("datasets:import_preview", args=[row.project_id, row.pk])
+        if row.needs_answer
+        else None,
         "reason": row.reason,
         "format": row.format,
         "found": row.num_found,
