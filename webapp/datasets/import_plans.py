@@ -36,9 +36,7 @@ class ImportPlan:
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> "ImportPlan":
         value = value or {}
-        return cls(
-            value.get("labels", {}), value.get("negatives", True), value.get("splits", True)
-        )
+        return cls(value.get("labels", {}), value.get("negatives", True), value.get("splits", True))
 
     @classmethod
     def from_form(cls, row: ImageImport, form: QueryDict) -> "ImportPlan":

@@ -158,7 +158,7 @@ def cancel(image_import: ImageImport) -> None:
 def abandoned_drafts() -> QuerySet[ImageImport]:
     """Drafts that nobody has sent a file to for a day, or answered for weeks."""
     now = timezone.now()
-    sending, waiting = Q(preview=None), Q(preview__isnull=False)
+    sending, waiting = Q(preview__isnull=True), Q(preview__isnull=False)
     return (
         ImageImport.objects.filter(status=Status.DRAFT)
         .annotate(last_sign=Coalesce(Max("files__received_at"), F("created_at")))
