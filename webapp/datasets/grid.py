@@ -10,7 +10,8 @@ from django.db.models import Count, Max, Q
 from django.http import QueryDict
 
 from webapp.datasets.models import Image, ImageQuerySet, Split
-from webapp.labeling.models import Annotation
+from webapp.labeling.models import Annotation, ImageReview
+from webapp.labeling.review import CHOICES as REVIEWS
 from webapp.projects.models import Project
 
 # 60 is divided by every number of columns on offer, so that the chunks join without a gap.
@@ -36,6 +37,7 @@ class ImageFilter:
     text: str = ""
     split: str = ""
     state: str = ""
+    review: str = ""
     label: int | None = None
     image_import: int | None = None
     suggestions: bool = False
@@ -45,11 +47,12 @@ class ImageFilter:
     @classmethod
     def parse(cls, params: QueryDict) -> "ImageFilter":
         split, state = params.get("split", ""), params.get("state", "")
-        sort = params.get("sort", "")
+        sort, review = params.get("sort", ""), params.get("review", "")
         return cls(
             text=params.get("q", "").replace("\0", "").strip()[:200],
             split=split if split in {*Split.values, UNASSIGNED} else "",
             state=state if state in Image.State.values else "",
+            review=review if review in REVIEWS else "",
             label=whole_number(params.get("label")),
             image_import=whole_number(params.get("import")),
             suggestions=params.get("suggestions") == "1",
@@ -63,6 +66,7 @@ class ImageFilter:
             "q": self.text,
             "split": self.split,
             "state": self.state,
+            "review": self.review,
             "label": str(self.label or ""),
             "import": str(self.image_import or ""),
             "suggestions": "1" if self.suggestions else "",
@@ -87,6 +91,8 @@ class ImageFilter:
             images = images.filter(split="" if self.split == UNASSIGNED else self.split)
         if self.state:
             images = images.filter(state=self.state)
+        if self.review:
+            images = images.filter(REVIEWS[self.review][1])
         if self.image_import:
             images = images.filter(image_import_id=self.image_import)
         if self.suggestions:
@@ -124,6 +130,7 @@ class Cell:
     image: Image
     halo: str
     drawings: list[Drawing]
+    review: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ def cells_of(project: Project, images: Iterable[Image]) -> list[Cell]:
     """Cells for `images`, whose boxes come with one query."""
     images = list(images)
     colors = dict(project.labels.values_list("pk", "color"))
+    reviews = dict(ImageReview.objects.filter(image__in=images).values_list("image_id", "verdict"))
     boxes: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     rows = (
         Annotation.objects.filter(image_id__in=[image.pk for image in images])
@@ -168,10 +176,10 @@ def cells_of(project: Project, images: Iterable[Image]) -> list[Cell]:
     for image_id, *box in rows:
         if len(boxes[image_id]) < MAX_BOXES_DRAWN:
             boxes[image_id].append(tuple(box))
-    return [_cell(image, boxes[image.pk], colors) for image in images]
+    return [_cell(image, boxes[image.pk], colors, reviews.get(image.pk, "")) for image in images]
 
 
-def _cell(image: Image, boxes: list[tuple[Any, ...]], colors: dict[int, str]) -> Cell:
+def _cell(image: Image, boxes: list[tuple[Any, ...]], colors: dict[int, str], review: str) -> Cell:
     paths: dict[tuple[int, bool], list[str]] = defaultdict(list)
     for label_id, status, *corners in boxes:
         paths[label_id, status == Annotation.Status.SUGGESTED].append(_outline(*corners))
@@ -182,6 +190,7 @@ def _cell(image: Image, boxes: list[tuple[Any, ...]], colors: dict[int, str]) ->
             Drawing(colors.get(label_id, ""), "".join(parts), suggested)
             for (label_id, suggested), parts in paths.items()
         ],
+        review,
     )
 
 

@@ -62,10 +62,10 @@ class Numbers:
     def _rate(self, count: int) -> float | None:
         return 3600 * count / self.seconds if self.seconds >= 60 else None
 
-    def hours_for(self, images: int) -> float | None:
+    def seconds_for(self, images: int) -> float | None:
         """How long so many images take at this pace."""
         rate = self.images_an_hour
-        return images / rate if rate else None
+        return 3600 * images / rate if rate else None
 
 
 def numbers_of(project: Project, user: Any = None) -> Numbers:

@@ -172,7 +172,7 @@ def test_the_number_of_queries_does_not_grow_with_the_images(
     client = client_of(viewer)
     with django_assert_max_num_queries(20):
         client.get(page(project))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         client.get(page(project, "?chunk=2"))
 
 

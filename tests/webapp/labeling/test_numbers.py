@@ -34,7 +34,7 @@ def test_counts_what_was_made_in_the_time_at_the_editor(
     assert (mine.boxes, mine.images, mine.seconds) == (24, 1, 11 * 60)
     assert mine.boxes_an_hour == pytest.approx(24 * 60 / 11)
     assert [day.boxes for day in mine.days] == [0, 0, 0, 0, 0, 24, 0]
-    assert mine.hours_for(60) == pytest.approx(11)
+    assert mine.seconds_for(60) == pytest.approx(11 * 3600)
     team = numbers_of(project)
     assert (team.boxes, team.people) == (124, 2)
     assert numbers_of(project, project.created_by).boxes_an_hour == 6000
@@ -42,4 +42,37 @@ def test_counts_what_was_made_in_the_time_at_the_editor(
 
 def test_too_little_for_a_rate(owner: Any, project: Any) -> None:
     empty = numbers_of(project, owner)
-    assert (empty.boxes, empty.boxes_an_hour, empty.hours_for(10)) == (0, None, None)
+    assert (empty.boxes, empty.boxes_an_hour, empty.seconds_for(10)) == (0, None, None)
+
+
+def test_each_sees_their_own_and_an_owner_the_sum(
+    client_of: Any,
+    owner: Any,
+    annotator: Any,
+    viewer: Any,
+    stranger: Any,
+    project: Any,
+    make_image: Any,
+) -> None:
+    image = make_image(project, done=False)
+    make_image(project, "other.jpg", done=False)
+    now = timezone.now()
+    for seconds in (200, 100, 0):
+        note(image, annotator, now - timedelta(seconds=seconds), drawn=411)
+    note(image, annotator, now, state="done")
+    address = f"/projects/{project.pk}/numbers/"
+    mine = client_of(annotator).get(address).content.decode()
+    assert "1,233" in mine
+    assert "2 of 2 images are not done" in mine
+    assert "All together" not in mine
+    assert (
+        "1,233 boxes this week"
+        in client_of(annotator).get(f"/projects/{project.pk}/week/").content.decode()
+    )
+    whole = client_of(owner).get(address).content.decode()
+    assert "All together" in whole
+    assert "1,233" in whole
+    assert "anna" not in whole, "people are not told apart"
+    assert "Nothing yet" in client_of(viewer).get(address).content.decode()
+    assert not client_of(viewer).get(f"/projects/{project.pk}/week/").content.strip()
+    assert client_of(stranger).get(address).status_code == 404

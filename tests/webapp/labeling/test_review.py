@@ -7,7 +7,7 @@ import pytest
 from tests.webapp.labeling.edits_by_hand import box, patch, send
 from webapp.labeling.models import Comment, ImageReview
 from webapp.labeling.order import next_to_review
-from webapp.labeling.review import set_rule
+from webapp.labeling.review import by_annotators, set_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +139,51 @@ def test_next_to_review_goes_round(
     review(client, first, "accept")
     assert client.get(f"{address}&after={second.pk}").json() == {"id": None}
     assert client_of(stranger).get(address).status_code == 404
+
+
+def test_the_grid_is_narrowed_to_what_a_review_says(
+    client_of: Any, owner: Any, annotator: Any, project: Any, make_image: Any
+) -> None:
+    names = ("waits", "back", "flag", "good")
+    images = {name: make_image(project, f"{name}.jpg") for name in names}
+    make_image(project, "new.jpg", done=False)
+    client = client_of(owner)
+    review(client, images["back"], "send_back", words="No.")
+    review(client, images["flag"], "flag")
+    review(client, images["good"], "accept")
+    wanted = {
+        "waiting": {"waits", "flag"}, "sent_back": {"back"}, "flagged": {"flag"},
+        "accepted": {"good"}, "comments": {"back"}, "nonsense": {*names, "new"},
+    }  # fmt: skip
+    for choice, expected in wanted.items():
+        page = client.get(f"/projects/{project.pk}/images/?review={choice}").content.decode()
+        found = {name for name in (*names, "new") if f'alt="{name}.jpg"' in page}
+        assert found == expected, choice
+    page = client.get(f"/projects/{project.pk}/images/").content.decode()
+    assert all(word in page for word in ("Sent back", "Flagged", "Accepted", "?to=review"))
+    assert (
+        "?to=review"
+        not in client_of(annotator).get(f"/projects/{project.pk}/images/").content.decode()
+    )
+
+
+def test_goes_to_the_next_to_review_and_says_when_there_is_none(
+    client_of: Any, owner: Any, project: Any, image: Any
+) -> None:
+    client, address = client_of(owner), f"/projects/{project.pk}/label/?to=review"
+    assert client.get(address).headers["Location"].endswith(f"/label/{image.pk}/?review=1")
+    review(client, image, "accept")
+    assert "Nothing waits for a review" in client.get(address, follow=True).content.decode()
+
+
+def test_owners_choose_who_reviews(
+    client_of: Any, owner: Any, annotator: Any, project: Any
+) -> None:
+    address = f"/projects/{project.pk}/review-rule/"
+    assert client_of(annotator).post(address, {"reviewers": "annotators"}).status_code == 403
+    assert client_of(owner).get(address).status_code == 405
+    page = client_of(owner).post(address, {"reviewers": "annotators"}, follow=True)
+    assert "Owners and annotators review." in page.content.decode()
+    assert by_annotators(project)
+    client_of(owner).post(address, {"reviewers": "owners"})
+    assert not by_annotators(project)

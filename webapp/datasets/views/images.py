@@ -27,6 +27,8 @@ from webapp.datasets.grid import (
 from webapp.datasets.models import Image, ImageQuerySet, Split
 from webapp.datasets.uploads import plural
 from webapp.datasets.views.imports import upload_config
+from webapp.labeling.review import CHOICES as REVIEWS
+from webapp.labeling.review import may_review, waiting_in
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
 
@@ -65,6 +67,8 @@ def images(request: HttpRequest, project: Project) -> HttpResponse:
         "clear_import": chosen.query(image_import=None),
         "upload_config": upload_config(request, project),
     }
+    if may_review(request.membership):  # type: ignore[attr-defined]
+        context["waiting"] = waiting_in(project).count()
     if chosen.image_import:
         context["from_import"] = project.imports.filter(pk=chosen.image_import).first()
     partial = request.htmx and not request.htmx.boosted
@@ -95,6 +99,7 @@ def _menus(chosen: ImageFilter, labels: list[Any]) -> list[dict[str, Any]]:
     menus = [
         ("Split", "split", splits),
         ("State", "state", [(value, name) for value, name in Image.State.choices]),
+        ("Review", "review", [(value, name) for value, (name, _) in REVIEWS.items()]),
         ("Label", "label", [(label.pk, str(label)) for label in labels]),
     ]
     colors = {label.pk: label.color for label in labels}

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from webapp.accounts.models import Invitation
+from webapp.labeling.review import by_annotators
 from webapp.projects.access import project_view
 from webapp.projects.forms import DeleteProjectForm, ProjectForm, ProjectInviteForm, RoleForm
 from webapp.projects.models import Membership, Project, Role
@@ -58,6 +59,7 @@ def settings_page(
         "form": ProjectForm(instance=project),
         "delete_form": DeleteProjectForm(project),
         "storage": storage_used(project),
+        "annotators_review": by_annotators(project),
         "role_words": [(role.label, words) for role, words in ROLE_WORDS.items()],
         **people(project),
     }
