@@ -6,4 +6,8 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
-application = get_asgi_application()
+django = get_asgi_application()
+
+from webapp.request_bodies import BodyLimits, StreamedUploads  # noqa: E402 - settings come first
+
+application = BodyLimits(StreamedUploads(django))

@@ -24,6 +24,9 @@ try:
     MAX_UPLOAD_BYTES = 1024**2 * environment.whole_number(
         "BOXLOOP_MAX_UPLOAD_MB", 51200, 1, 1048576
     )
+    MAX_REQUEST_BYTES = 1024**2 * environment.whole_number(
+        "BOXLOOP_MAX_REQUEST_MB", 1024, 17, 51200
+    )
     MAX_PHOTO_BYTES = 1024**2 * environment.whole_number("BOXLOOP_MAX_PHOTO_MB", 512, 1, 4096)
     MAX_UNPACKED_BYTES = 1024**2 * environment.whole_number(
         "BOXLOOP_MAX_UNPACKED_MB", 102400, 1, 10485760

@@ -14,6 +14,7 @@ class ImportForm(forms.Form):
     files = forms.IntegerField(min_value=1)
     bytes = forms.IntegerField(min_value=0)
     split = forms.ChoiceField(choices=[("", "none"), *Split.choices], required=False)
+    fingerprint = forms.CharField(max_length=64, required=False)
 
 
 class FreezeForm(forms.Form):

@@ -1,22 +1,21 @@
 """Receiving an import's files: what is acknowledged is in the storage."""
 
-import shutil
 import unicodedata
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
-from webapp.datasets.models import ImageImport, ImportFile
+from webapp.datasets.models import ImageImport, ImportFile, Split
+from webapp.disk import DiskFull, check_room, free_bytes
 from webapp.leases import Status
 from webapp.projects.models import Project
-from webapp.storage import delete_folder, local_path
+from webapp.storage import delete_folder
 from webapp.templatetags.boxloop import size
 
 MAX_NAME = 1024
@@ -56,9 +55,19 @@ def clean_file_name(name: str) -> str:
 
 
 def open_import(
-    project: Project, user: Any, *, name: str, num_files: int, num_bytes: int, split: str = ""
+    project: Project,
+    user: Any,
+    *,
+    name: str,
+    num_files: int,
+    num_bytes: int,
+    split: str = "",
+    fingerprint: str = "",
 ) -> ImageImport:
-    """A draft that files can be sent to. Raises UploadRefused where they would not fit."""
+    """A draft that files can be sent to. Raises UploadRefused where they would not fit.
+
+    The same `fingerprint` again is the same upload, which broke off: it goes on.
+    """
     if num_files < 1:
         raise UploadRefused("There are no files in this. Choose photos, a folder or a zip.")
     if num_files > settings.MAX_ENTRIES:
@@ -74,22 +83,52 @@ def open_import(
             "previews it takes about twice the files' size. Free some space or upload fewer.",
             507,
         )
+    broken_off = broken_off_uploads(project, user).filter(fingerprint=fingerprint)
+    if fingerprint and (draft := broken_off.first()):
+        return draft
     return ImageImport.objects.create(
         project=project,
         created_by=user,
         name=clean_file_name(name)[:255],
         split=split,
+        fingerprint=fingerprint,
         status=Status.DRAFT,
     )
 
 
-def free_bytes() -> int | None:
-    """Free space where the files go, where that is a folder of this machine."""
-    folder = local_path("projects")
-    if folder is None:
+def broken_off_uploads(project: Project, user: Any) -> QuerySet[ImageImport]:
+    """The user's uploads that have not all arrived, newest first."""
+    return ImageImport.objects.filter(
+        project=project, created_by=user, status=Status.DRAFT, preview__isnull=True
+    )
+
+
+def broken_off(project: Project, user: Any) -> dict[str, Any] | None:
+    """The newest upload of the user that broke off, for the page; one under way looks like it."""
+    draft = broken_off_uploads(project, user).filter(files__isnull=False).first()
+    if draft is None:
         return None
-    existing: Path = next(path for path in folder.parents if path.exists())
-    return shutil.disk_usage(existing).free
+    come = draft.files.aggregate(bytes=Sum("bytes"), files=Count("pk"), last=Max("received_at"))
+    return {
+        "id": draft.pk,
+        "name": draft.name,
+        "bytes": come["bytes"],
+        "files": come["files"],
+        "seconds_ago": (timezone.now() - come["last"]).total_seconds(),
+    }
+
+
+def arrived(image_import: ImageImport) -> dict[str, int]:
+    """Names and lengths of the files that are here whole and need not be sent again."""
+    whole = image_import.files.filter(Q(declared_bytes=None) | Q(declared_bytes=F("bytes")))
+    return dict(whole.filter(bytes__gt=0).values_list("name", "bytes"))
+
+
+def choose_split(image_import: ImageImport, split: str | None) -> None:
+    """Where the photos go, which may be said until the last file has come; "" is automatic."""
+    if split in ("", *Split.values) and split != image_import.split:
+        image_import.split = split
+        image_import.save(update_fields=["split"])
 
 
 def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile:
@@ -102,7 +141,11 @@ def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile:
     if file.size > settings.MAX_UPLOAD_BYTES:
         raise UploadRefused(too_large(name, file.size), 413)
     if image_import.status != Status.DRAFT:
-        raise UploadRefused(_not_open(image_import), 409)
+        raise UploadRefused(not_open(image_import), 409)
+    try:
+        check_room(file.size)
+    except DiskFull as error:
+        raise UploadRefused(str(error), 507) from error
     # bytes=0 means: on its way, or empty. See `submit`, which drops rows that never arrived.
     row = image_import.files.filter(name=name).first() or image_import.files.create(
         name=name, bytes=0
@@ -115,7 +158,7 @@ def receive_file(image_import: ImageImport, name: str, file: Any) -> ImportFile:
     if not received:
         default_storage.delete(row.path)
         image_import.refresh_from_db()
-        raise UploadRefused(_not_open(image_import), 409)
+        raise UploadRefused(not_open(image_import), 409)
     row.bytes = file.size
     return row
 
@@ -127,7 +170,8 @@ def too_large(name: str, num_bytes: int) -> str:
     )
 
 
-def _not_open(image_import: ImageImport) -> str:
+def not_open(image_import: ImageImport) -> str:
+    """Why files can be sent to the import no more."""
     if image_import.status == Status.CANCELLED:
         return f"{image_import.name}: this import was cancelled. Start a new one."
     return f"{image_import.name}: this import has already begun. Start a new one for more files."

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from webapp.datasets.views import dataset, files, images, import_preview, imports
+from webapp.datasets.views import dataset, files, images, import_preview, imports, resumable
 
 app_name = "datasets"
 PROJECT = "projects/<int:project_id>/"
@@ -18,6 +18,8 @@ urlpatterns = [
     path(f"{PROJECT}imports/new/", imports.import_create, name="import_create"),
     path(f"{IMPORT}", imports.import_report, name="import_report"),
     path(f"{IMPORT}files/", imports.import_file, name="import_file"),
+    path(f"{IMPORT}resumable/", resumable.create, name="resumable_create"),
+    path(f"{IMPORT}resumable/<int:file_id>/", resumable.resume, name="resumable"),
     path(f"{IMPORT}start/", imports.import_start, name="import_start"),
     path(f"{IMPORT}cancel/", imports.import_cancel, name="import_cancel"),
     path(f"{IMPORT}progress/", imports.import_progress, name="import_progress"),

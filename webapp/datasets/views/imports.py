@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
-from webapp.datasets import uploads
+from webapp.datasets import resumable, uploads
 from webapp.datasets.forms import ImportForm
 from webapp.datasets.models import ImageImport, ImportProblem
 from webapp.leases import Status
@@ -36,6 +36,7 @@ def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
     return {
         "create": reverse("datasets:import_create", args=[project.pk]),
         "file": _address("datasets:import_file", project),
+        "resumable": _address("datasets:resumable_create", project),
         "start": _address("datasets:import_start", project),
         "cancel": _address("datasets:import_cancel", project),
         "progress": _address("datasets:import_progress", project),
@@ -44,6 +45,7 @@ def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
         "max_files": settings.MAX_ENTRIES,
         "can_upload": request.membership.allows("annotator"),
         "running": running,
+        "broken_off": uploads.broken_off(project, request.user),
     }
 
 
@@ -147,10 +149,13 @@ def import_create(request: HttpRequest, project: Project) -> JsonResponse:
             num_files=asked["files"],
             num_bytes=asked["bytes"],
             split=asked["split"],
+            fingerprint=asked["fingerprint"],
         )
     except uploads.UploadRefused as error:
         return refusal(str(error), error.status)
-    return JsonResponse({"id": row.pk, "name": row.name}, status=201)
+    return JsonResponse(
+        {"id": row.pk, "name": row.name, "arrived": uploads.arrived(row)}, status=201
+    )
 
 
 def refusal(words: str, status: int) -> JsonResponse:
@@ -177,6 +182,9 @@ def import_file(request: HttpRequest, project: Project, import_id: int) -> JsonR
 def import_start(request: HttpRequest, project: Project, import_id: int) -> HttpResponse:
     row = get_object_or_404(project.imports, pk=import_id)
     try:
+        if row.status == Status.DRAFT:
+            resumable.complete(row)
+            uploads.choose_split(row, request.POST.get("split"))
         queued = uploads.submit(row)
     except uploads.UploadRefused as error:
         return refusal(str(error), error.status)
