@@ -6,11 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from detection.evaluation.calibration import calibration
 from detection.evaluation.coco_scores import coco_scores
 from detection.evaluation.errors import worst_images
-from detection.evaluation.interval import map_50_interval
+from detection.evaluation.interval import score_intervals
 from detection.evaluation.matching import countable_boxes, match_image
-from detection.evaluation.thresholds import best_score_threshold, confusion_matrix
+from detection.evaluation.thresholds import (
+    DEFAULT_THRESHOLD,
+    best_score_threshold,
+    confusion_matrix,
+    label_thresholds,
+)
 from detection.label_map import LabelMap
 from detection.types import Detection, LabelledImage
 
@@ -35,14 +41,17 @@ def evaluate(
     scores = coco_scores(images, detections, label_map)
     pairs = list(zip(images, detections, strict=True))
     matches = [match_image(*pair, label_map) for pair in pairs]
-    threshold = best_score_threshold(matches)
+    threshold = best_score_threshold(matches) or DEFAULT_THRESHOLD
+    intervals = score_intervals(matches) or {}
     at_threshold = [match_image(*pair, label_map, threshold) for pair in pairs]
     counts = Counter(box.label for image in images for box in countable_boxes(image, label_map))
     summary = scores.summary
     return {
         **{name: value for name, value in summary.items() if name.startswith("map_")},
-        "map_50_interval": map_50_interval(matches),
+        "map_50_interval": intervals.get("map_50"),
+        "map_50_95_interval": intervals.get("map_50_95"),
         "recall": summary["recall_100"],
+        **{name: value for name, value in summary.items() if name.startswith("recall_")},
         "num_images": len(images),
         "num_boxes": counts.total(),
         "per_label": [
@@ -56,6 +65,8 @@ def evaluate(
             for item in label_map
         ],
         "score_threshold": threshold,
+        "score_thresholds": label_thresholds(matches, label_map),
+        "calibration": calibration(matches),
         "precision_recall": {
             label_map.by_id[class_id].name: label.precision_recall
             for class_id, label in scores.labels.items()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from detection.boxes import iou_matrix
-from detection.evaluation.matching import UNMATCHED, ImageMatches, match_image
+from detection.evaluation.matching import MATCH_IOU, UNMATCHED, ImageMatches, match_image
 from detection.label_map import LabelMap
 from detection.types import Box, Detection, LabelledImage
 
@@ -17,6 +17,7 @@ POOR_IOU = 0.2
 # A match below this IoU is found, and still worth a look.
 GOOD_IOU = 0.65
 MOST_PER_IMAGE = 3
+MOST_SHOWN = 60
 
 Error = dict[str, Any]
 
@@ -26,7 +27,7 @@ def worst_images(
     detections: Sequence[Sequence[Detection]],
     label_map: LabelMap,
     score_threshold: float,
-    most: int = 12,
+    most: int = MOST_SHOWN,
 ) -> list[Error]:
     """The ``most`` worst errors at ``score_threshold``, the worst first.
 
@@ -35,8 +36,8 @@ def worst_images(
 
     Returns:
         ``{"image", "kind", "label", "predicted", "score", "iou", "box", "boxes", "width",
-        "height"}`` with kind ``missed``, ``false``, ``wrong_label`` or ``poor_box``; boxes in
-        pixels of the upright image.
+        "height"}`` with kind ``missed``, ``false``, ``duplicate`` (a box found a second time),
+        ``wrong_label`` or ``poor_box``; boxes in pixels of the upright image.
     """
     by_kind: dict[str, list[tuple[float, Error]]] = {}
     for image, found in zip(images, detections, strict=True):
@@ -61,7 +62,7 @@ def _errors(
     for index, detection in enumerate(matches.detections):
         matched = int(truth_of[index]) if truth_of[index] != UNMATCHED else poor.get(index)
         if matched is None:
-            yield detection.score, _false(image, matches, index)
+            yield detection.score, _false(image, matches, index, meant)
             continue
         truth, iou = matches.truths[matched], float(matches.iou[index, matched])
         if truth.label != detection.label:
@@ -87,15 +88,16 @@ def _poor_pairs(matches: ImageMatches, truth_of: np.ndarray) -> dict[int, int]:
     return pairs
 
 
-def _false(image: LabelledImage, matches: ImageMatches, index: int) -> Error:
-    """A false detection, with the box that it lies on, where it found one a second time."""
+def _false(image: LabelledImage, matches: ImageMatches, index: int, meant: set[int]) -> Error:
+    """A false detection, or a duplicate: one of a box that another detection found (``meant``)."""
     detection = matches.detections[index]
     row = matches.iou[index]
     nearest = int(row.argmax()) if row.size else None
-    truth, iou = None, None
-    if nearest is not None and row[nearest] >= POOR_IOU:
-        truth, iou = matches.truths[nearest], float(row[nearest])
-    return _error(image, "false", truth, detection, iou)
+    if nearest is None or row[nearest] < POOR_IOU:
+        return _error(image, "false", None, detection, None)
+    truth, iou = matches.truths[nearest], float(row[nearest])
+    again = iou >= MATCH_IOU and truth.label == detection.label and nearest in meant
+    return _error(image, "duplicate" if again else "false", truth, detection, iou)
 
 
 def _faintly_seen(truth: Box, found: Sequence[Detection]) -> float:
@@ -120,7 +122,7 @@ def _error(
         boxes.append(_shown(truth, None, "truth"))
     if detection is not None:
         boxes.append(_shown(detection, detection.score, "detection"))
-    subject = detection if truth is None or kind == "false" else truth
+    subject = detection if truth is None or kind in ("false", "duplicate") else truth
     assert subject is not None
     return {
         "image": image.name,

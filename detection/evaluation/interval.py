@@ -8,28 +8,46 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.evaluation.matching import UNMATCHED, ImageMatches
+from detection.evaluation.matching import MATCH_IOU, ImageMatches
 
 RESAMPLES = 200
 COVERAGE = 0.95
 # Of fewer images, resampling says nothing.
 LEAST_IMAGES = 5
 RECALLS = np.linspace(0.0, 1.0, 101)
+IOUS = np.arange(10) * 0.05 + MATCH_IOU
+
+Found = list[tuple[float, int, bool]]
 
 
-def map_50_interval(matches: Sequence[ImageMatches], seed: int = 0) -> list[float] | None:
-    """``[low, high]``: where AP50 lies with ``COVERAGE`` if other such images are measured.
+def score_intervals(
+    matches: Sequence[ImageMatches], seed: int = 0
+) -> dict[str, list[float]] | None:
+    """``[low, high]`` of ``map_50`` and ``map_50_95``.
 
-    A percentile bootstrap (Efron 1979): AP50 again and again, over as many images drawn with
-    repetition. None for fewer than ``LEAST_IMAGES`` images with boxes.
+    There they lie with ``COVERAGE`` if other such images are measured: a percentile bootstrap
+    (Efron 1979), the score again and again over as many images drawn with repetition. None for
+    fewer than ``LEAST_IMAGES`` images with boxes.
     """
     if sum(bool(image.truths) for image in matches) < LEAST_IMAGES:
         return None
     draws = np.random.default_rng(seed).multinomial(
         len(matches), np.full(len(matches), 1 / len(matches)), size=RESAMPLES
     )
-    sums, counts = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
-    truths_of, found_of = _by_label(matches)
+    truths_of = _truths_by_label(matches)
+    by_iou = np.stack([_resampled(matches, truths_of, draws, float(iou)) for iou in IOUS])
+    return {"map_50": _interval(by_iou[0]), "map_50_95": _interval(by_iou.mean(axis=0))}
+
+
+def _resampled(
+    matches: Sequence[ImageMatches],
+    truths_of: dict[str, NDArray[np.float64]],
+    draws: NDArray[np.int64],
+    least_iou: float,
+) -> NDArray[np.float64]:
+    """The mean over labels of average precision at ``least_iou``, for each of the draws."""
+    found_of = _found_by_label(matches, least_iou)
+    sums, counts = np.zeros(len(draws)), np.zeros(len(draws))
     for label, truths in truths_of.items():
         in_image, right = _sorted_by_score(found_of.get(label, []))
         for number, weights in enumerate(draws.astype(np.float64)):
@@ -37,31 +55,34 @@ def map_50_interval(matches: Sequence[ImageMatches], seed: int = 0) -> list[floa
             if num_truths:
                 sums[number] += _average_precision(weights[in_image], right, num_truths)
                 counts[number] += 1
-    scores = sums[counts > 0] / counts[counts > 0]
+    return np.divide(sums, counts, out=np.full(len(draws), np.nan), where=counts > 0)
+
+
+def _interval(scores: NDArray[np.float64]) -> list[float]:
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(scores, [tail, 1 - tail])
+    low, high = np.nanquantile(scores, [tail, 1 - tail])
     return [round(float(low), 4), round(float(high), 4)]
 
 
-def _by_label(
-    matches: Sequence[ImageMatches],
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, list[tuple[float, int, bool]]]]:
-    """For each label: boxes per image; and its detections as (score, image, right)."""
+def _truths_by_label(matches: Sequence[ImageMatches]) -> dict[str, NDArray[np.float64]]:
+    """For each label: boxes per image."""
     truths_of: dict[str, NDArray[np.float64]] = {}
-    found_of: dict[str, list[tuple[float, int, bool]]] = defaultdict(list)
     for number, image in enumerate(matches):
         for truth in image.truths:
             truths_of.setdefault(truth.label, np.zeros(len(matches)))[number] += 1
-        for detection, truth_index in zip(image.detections, image.truth_of, strict=True):
-            found_of[detection.label].append(
-                (detection.score, number, bool(truth_index != UNMATCHED))
-            )
-    return truths_of, found_of
+    return truths_of
 
 
-def _sorted_by_score(
-    found: list[tuple[float, int, bool]],
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def _found_by_label(matches: Sequence[ImageMatches], least_iou: float) -> dict[str, Found]:
+    """For each label its detections as (score, image, right)."""
+    found_of: dict[str, Found] = defaultdict(list)
+    for number, image in enumerate(matches):
+        for detection, right in zip(image.detections, image.right_at(least_iou), strict=True):
+            found_of[detection.label].append((detection.score, number, bool(right)))
+    return found_of
+
+
+def _sorted_by_score(found: Found) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     ordered = sorted(found, key=lambda one: -one[0])
     in_image = np.array([image for _, image, _ in ordered], dtype=np.intp)
     return in_image, np.array([right for _, _, right in ordered], dtype=bool)

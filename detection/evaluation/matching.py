@@ -45,6 +45,12 @@ class ImageMatches:
         truth_of[rest] = greedy_match(self.iou[rest], allowed)
         return truth_of
 
+    def right_at(self, least_iou: float) -> NDArray[np.bool_]:
+        """Whether each detection finds a box of its label, matched anew at ``least_iou``."""
+        allowed = same_label(self.detections, self.truths)
+        found: NDArray[np.bool_] = greedy_match(self.iou, allowed, least_iou) != UNMATCHED
+        return found
+
 
 def countable_boxes(image: LabelledImage, label_map: LabelMap) -> list[Box]:
     """The boxes that a detector must find: neither difficult nor crowds, with a known label."""
@@ -73,19 +79,21 @@ def match_image(
         key=lambda detection: -detection.score,
     )
     iou = iou_matrix([d.xyxy for d in found], [t.xyxy for t in truths])
-    truth_of = greedy_match(iou, _same_label(found, truths))
-    on_ignored = _covered(found, ignored) & _same_label(found, ignored)
+    truth_of = greedy_match(iou, same_label(found, truths))
+    on_ignored = _covered(found, ignored) & same_label(found, ignored)
     counts = (truth_of != UNMATCHED) | ~on_ignored.any(axis=1)
     kept = [detection for detection, count in zip(found, counts, strict=True) if count]
     return ImageMatches(truths, kept, truth_of[counts], iou[counts])
 
 
-def greedy_match(iou: NDArray[np.floating], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+def greedy_match(
+    iou: NDArray[np.floating], allowed: NDArray[np.bool_], least_iou: float = MATCH_IOU
+) -> NDArray[np.intp]:
     """For each detection (rows, best score first) its best free box, or ``UNMATCHED``.
 
-    A pair needs an IoU of ``MATCH_IOU`` and to be ``allowed``; each box is given once.
+    A pair needs an IoU of ``least_iou`` and to be ``allowed``; each box is given once.
     """
-    candidates = np.where(allowed & (iou >= MATCH_IOU), iou, 0.0)
+    candidates = np.where(allowed & (iou >= least_iou), iou, 0.0)
     matched = np.full(len(iou), UNMATCHED, dtype=np.intp)
     if not candidates.size:
         return matched
@@ -97,7 +105,7 @@ def greedy_match(iou: NDArray[np.floating], allowed: NDArray[np.bool_]) -> NDArr
     return matched
 
 
-def _same_label(detections: Sequence[Detection], boxes: Sequence[Box]) -> NDArray[np.bool_]:
+def same_label(detections: Sequence[Detection], boxes: Sequence[Box]) -> NDArray[np.bool_]:
     found = np.array([detection.label for detection in detections], dtype=object)
     there = np.array([box.label for box in boxes], dtype=object)
     same: NDArray[np.bool_] = (found[:, None] == there[None, :]).astype(bool)

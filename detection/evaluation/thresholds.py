@@ -17,17 +17,39 @@ DEFAULT_THRESHOLD = 0.5
 MOST_LABELS_SHOWN_ALL = 100
 
 
-def best_score_threshold(matches: Sequence[ImageMatches]) -> float:
+def label_thresholds(matches: Sequence[ImageMatches], label_map: LabelMap) -> dict[str, float]:
+    """Each label's own threshold with the best F1; of labels that were found, and are there."""
+    found = {}
+    for name in label_map.names:
+        threshold = best_score_threshold(matches, label=name, otherwise=None)
+        if threshold is not None:
+            found[name] = threshold
+    return found
+
+
+def best_score_threshold(
+    matches: Sequence[ImageMatches],
+    label: str | None = None,
+    otherwise: float | None = DEFAULT_THRESHOLD,
+) -> float | None:
     """The threshold with the best F1 at IoU 0.5, counted over all boxes of all labels.
+
+    Or over those of one ``label``. ``otherwise`` where there is no box, or none is found.
 
     It lies in the middle between the last score that is worth keeping and the next lower one, and
     has no more digits than that needs.
     """
-    num_truths = sum(len(image.truths) for image in matches)
-    scores = np.array([d.score for image in matches for d in image.detections])
+    truths = [box.label for image in matches for box in image.truths]
+    found = [d for image in matches for d in image.detections]
+    scores = np.array([d.score for d in found])
     right = np.concatenate([image.truth_of != UNMATCHED for image in matches] or [np.zeros(0)])
+    if label is not None:
+        chosen = np.array([d.label == label for d in found], bool)
+        scores, right = scores[chosen], right[chosen]
+        truths = [name for name in truths if name == label]
+    num_truths = len(truths)
     if not num_truths or not right.any():
-        return DEFAULT_THRESHOLD
+        return otherwise
     order = np.argsort(-scores, kind="stable")
     scores, right = scores[order], right[order]
     f1 = 2 * np.cumsum(right) / (np.arange(1, len(scores) + 1) + num_truths)

@@ -215,9 +215,55 @@ def test_interval_lies_around_the_score() -> None:
     images = [image(Box("cat", *CAT), name=f"{number}.jpg") for number in range(40)]
     detections = [[found("cat", 0.9, CAT if number % 4 else NOWHERE)] for number in range(40)]
     metrics = evaluate(images, detections, LABELS)
-    low, high = metrics["map_50_interval"]
-    assert 0.3 < low < metrics["map_50"] < high < 0.9
-    assert evaluate(images, detections, LABELS)["map_50_interval"] == [low, high]
+    for name in ("map_50", "map_50_95"):
+        low, high = metrics[f"{name}_interval"]
+        assert 0.3 < low < metrics[name] < high < 0.9
+        assert evaluate(images, detections, LABELS)[f"{name}_interval"] == [low, high]
+
+
+def test_the_interval_of_the_mean_ap_is_stricter_where_boxes_lie_askew() -> None:
+    askew = (20.0, 10.0, 120.0, 110.0)  # IoU 9/11: right at seven of the ten IoUs
+    images = [image(Box("cat", *CAT), name=f"{number}.jpg") for number in range(10)]
+    metrics = evaluate(images, [[found("cat", 0.9, askew)] for _ in images], LABELS)
+    assert metrics["map_50_interval"] == [1.0, 1.0]
+    assert metrics["map_50_95_interval"] == [0.7, 0.7]
+    assert metrics["map_50_95"] == pytest.approx(0.7)
+
+
+def test_calibration_by_hand() -> None:
+    images = [image(Box("cat", *CAT), name=f"{number}.jpg") for number in range(4)]
+    detections = [[found("cat", 0.92, CAT if number else NOWHERE)] for number in range(4)]
+    detections[0].append(found("cat", 0.15, NOWHERE))
+    calibration = evaluate(images, detections, LABELS)["calibration"]
+    assert calibration["bins"] == [
+        {"low": 0.1, "high": 0.2, "count": 1, "score": 0.15, "right": 0.0},
+        {"low": 0.9, "high": 1.0, "count": 4, "score": 0.92, "right": 0.75},
+    ]
+    assert calibration["error"] == pytest.approx((0.15 + 4 * 0.17) / 5)
+    assert evaluate([image()], [[]], LABELS)["calibration"] is None
+
+
+def test_each_label_has_its_own_threshold() -> None:
+    detections = [
+        found("cat", 0.9, CAT),
+        found("cat", 0.8, NOWHERE),
+        found("dog", 0.3, DOG),
+        found("dog", 0.2, NOWHERE),
+    ]
+    metrics = evaluate([PAIR], [detections], LABELS)
+    assert metrics["score_thresholds"] == {"cat": 0.85, "dog": 0.25}
+    assert evaluate([image()], [[]], LABELS)["score_thresholds"] == {}
+
+
+def test_a_box_found_twice_is_a_duplicate() -> None:
+    near = (15.0, 10.0, 115.0, 110.0)
+    detections = [found("cat", 0.9, CAT), found("cat", 0.7, near), found("dog", 0.6, NOWHERE)]
+    errors = worst_images([image(Box("cat", *CAT))], [detections], LABELS, 0.5)
+    assert [(error["kind"], error["score"]) for error in errors] == [
+        ("duplicate", 0.7),
+        ("false", 0.6),
+    ]
+    assert errors[0]["boxes"][0]["kind"] == "truth"
 
 
 def test_thousands_of_labels_are_no_hurdle() -> None:
