@@ -129,15 +129,31 @@ function onTick(event) {
   showSelection();
 }
 
-async function act(action, value = "") {
+/** The selection as the server reads it: ids, or the page's filter and what is left out of it. */
+function selectionFields() {
   const form = new URLSearchParams(everything ? document.getElementById("grid").dataset.query.slice(1) : "");
-  form.set("action", action);
-  form.set("value", value);
   if (everything) {
     form.set("all", "1");
     form.set("upto", document.getElementById("grid").dataset.upto);
     form.set("but", [...chosen].join(","));
   } else form.set("ids", [...chosen].join(","));
+  return form;
+}
+
+/** Go to the export page with the selection. It may be long, so that it is sent as a form. */
+function exportSelection() {
+  const form = element("form", { method: "post", action: bar.dataset.exportUrl, hidden: "" });
+  const fields = selectionFields();
+  fields.set("csrfmiddlewaretoken", csrfToken());
+  for (const [name, value] of fields) form.append(element("input", { type: "hidden", name, value }));
+  document.body.append(form);
+  form.submit();
+}
+
+async function act(action, value = "") {
+  const form = selectionFields();
+  form.set("action", action);
+  form.set("value", value);
   const answer = await post(form);
   if (!answer) return;
   if (action === "trash") selectNone();
@@ -251,6 +267,7 @@ if (bar) {
     event.target.closest("details").open = false;
   });
   document.getElementById("select-all").addEventListener("click", selectAll);
+  document.getElementById("export-selected").addEventListener("click", exportSelection);
   document.getElementById("select-none").addEventListener("click", selectNone);
 }
 document.addEventListener("boxloop:imported", (event) => {

@@ -1,6 +1,17 @@
 from django.urls import path
 
-from webapp.datasets.views import dataset, files, images, import_preview, imports, resumable
+from webapp.datasets.views import (
+    dataset,
+    exporting,
+    files,
+    health,
+    images,
+    import_preview,
+    imports,
+    resumable,
+    revisions,
+    splits,
+)
 
 app_name = "datasets"
 PROJECT = "projects/<int:project_id>/"
@@ -25,9 +36,20 @@ urlpatterns = [
     path(f"{IMPORT}progress/", imports.import_progress, name="import_progress"),
     path(f"{IMPORT}preview/", import_preview.import_preview, name="import_preview"),
     path(f"{PROJECT}dataset/", dataset.dataset, name="dataset"),
+    path(f"{PROJECT}dataset/export/", exporting.export, name="export"),
+    path(f"{PROJECT}dataset/export/download/", exporting.export_download, name="export_download"),
     path(f"{PROJECT}dataset/freeze/", dataset.freeze_revision, name="freeze"),
     path(f"{REVISION}", dataset.revision, name="revision"),
     path(f"{REVISION}manifest.json", dataset.manifest, name="manifest"),
     path(f"{REVISION}label_map.pbtxt", dataset.label_map, name="revision_label_map"),
     path(f"{REVISION}records/", dataset.records, name="records"),
+    path(f"{REVISION}name/", revisions.rename_revision, name="revision_name"),
+    path(f"{REVISION}compare/", revisions.compare_revisions, name="compare"),
+    path(f"{REVISION}restore/", revisions.restore, name="restore"),
+    path(f"{PROJECT}dataset/splits/", splits.splits, name="splits"),
+    path(f"{PROJECT}health/", health.health, name="health"),
+    path(f"{PROJECT}health/start/", health.health_start, name="health_start"),
+    path(f"{PROJECT}health/cancel/", health.health_cancel, name="health_cancel"),
+    path(f"{PROJECT}health/<slug:key>/fix/", health.health_fix, name="health_fix"),
+    path(f"{PROJECT}changes/<int:change_id>/undo/", health.change_undo, name="change_undo"),
 ]
