@@ -6,9 +6,16 @@ import hashlib
 import shutil
 import subprocess
 import tarfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 NPM_TIMEOUT_SECONDS = 600
+URL_TIMEOUT_SECONDS = 30
+TELL_SECONDS = 1.0
 MAX_UNPACKED_BYTES = 2 * 1024**3
 
 
@@ -46,6 +53,38 @@ def npm_pack(package: str, folder: Path) -> Path:
             f"npm said: {tail or 'nothing'}"
         )
     return tarballs[0]
+
+
+def download_file(url: str, target: Path, say: Callable[[str], None] = lambda words: None) -> None:
+    """Fetch ``url`` (http or https) to ``target``; ``say`` is told how far it is, each second.
+
+    Raises DownloadError where it cannot be reached, is cut off, or is larger than 2 GB.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise DownloadError(f"{url}: only http and https addresses are fetched.")
+    done, told = 0, 0.0
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=URL_TIMEOUT_SECONDS) as answer,
+            target.open("wb") as file,
+        ):
+            total = int(answer.headers.get("Content-Length") or 0)
+            while chunk := answer.read(1024**2):
+                done += len(chunk)
+                if done > MAX_UNPACKED_BYTES:
+                    raise DownloadError(f"{url}: it is larger than 2 GB. Not used.")
+                file.write(chunk)
+                if time.monotonic() - told > TELL_SECONDS:
+                    told = time.monotonic()
+                    of_all = f" of {total / 1e6:.0f}" if total else ""
+                    say(f"Fetching: {done / 1e6:.0f}{of_all} MB")
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise DownloadError(
+            f"{url} cannot be fetched ({reason}). Check the network, or give the file: --from FILE."
+        ) from error
+    if total and done < total:
+        raise DownloadError(f"{url}: it ended after {done:,} of {total:,} bytes. Fetch it again.")
 
 
 def sha256_of_file(path: Path) -> str:

@@ -14,7 +14,8 @@ PIPELINE = """
 model { faster_rcnn {
   num_classes: 3
   image_resizer { keep_aspect_ratio_resizer { min_dimension: 64 max_dimension: 96 } }
-  feature_extractor { type: 'faster_rcnn_inception_v2' first_stage_features_stride: 16 }
+  feature_extractor { type: 'faster_rcnn_inception_v2' first_stage_features_stride: 16
+                      depth_multiplier: 0.25 }
   first_stage_anchor_generator { grid_anchor_generator {
     scales: [0.125, 0.25] aspect_ratios: [0.5, 1.0, 2.0] height_stride: 16 width_stride: 16 } }
   first_stage_box_predictor_depth: 32
@@ -32,9 +33,8 @@ train_config { batch_size: 1 gradient_clipping_by_norm: 5.0 }
 """
 
 
-def tiny_config(width: float = 0.25) -> FasterRcnnConfig:
-    values = parse_config(PIPELINE).as_json()
-    return FasterRcnnConfig.from_json(values | {"width": width})
+def tiny_config() -> FasterRcnnConfig:
+    return parse_config(PIPELINE)
 
 
 def write_checkpoint(model: FasterRcnn, prefix: Path, leave_out: tuple[str, ...] = ()) -> None:

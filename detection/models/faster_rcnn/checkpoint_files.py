@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +50,25 @@ def opened(source: Path) -> Iterator[tuple[str, Path | None]]:
                 "model.ckpt.index, or the prefix DIR/model.ckpt."
             )
         yield prefix, _config_beside(Path(prefix).parent)
+
+
+def copy_checkpoint(source: Path, target: Path, config: Path | None = None) -> None:
+    """Copy the checkpoint in ``source`` (see ``opened``) to ``target``, as model.ckpt.*.
+
+    Its pipeline.config goes along: ``config``, or that beside it. Raises CheckpointError.
+    """
+    with opened(source) as (prefix, beside):
+        chosen = config or beside
+        if chosen is None or not chosen.is_file():
+            raise CheckpointError(
+                f"{source}: there is no pipeline.config beside the checkpoint. Give it, too."
+            )
+        target.mkdir(parents=True)
+        shutil.copyfile(chosen, target / CONFIG_NAME)
+        stem = Path(prefix).name
+        for file in sorted(Path(prefix).parent.glob(f"{glob.escape(stem)}.*")):
+            if re.fullmatch(r"index|data-\d+-of-\d+", file.name.removeprefix(f"{stem}.")):
+                shutil.copyfile(file, target / file.name.replace(stem, "model.ckpt", 1))
 
 
 def find_checkpoint(folder: Path) -> str | None:

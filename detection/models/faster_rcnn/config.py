@@ -29,7 +29,8 @@ class FasterRcnnConfig:
     """A Faster R-CNN's sizes, anchors, thresholds, samples and loss weights.
 
     ``min_dimension`` and ``max_dimension`` in pixels; a fixed-shape resizer is ``fixed_size``
-    ``(height, width)``. ``width`` scales the extractor's channels (tests only: the zoo has 1.0).
+    ``(height, width)``. ``width`` scales the extractor's channels: the feature extractor's
+    ``depth_multiplier``, which the API's proto lacks and its code has; the zoo's is 1.0.
     """
 
     num_classes: int = 90
@@ -148,6 +149,7 @@ def _config(body: Message, train: Message | None) -> FasterRcnnConfig:
         iou_threshold=_share(nms, "iou_threshold", 0.6),
         max_detections_per_class=_positive(nms, "max_detections_per_class", 100),
         max_detections=_positive(nms, "max_total_detections", 100),
+        width=_part(body, "feature_extractor").number("depth_multiplier", 1.0),
         clip_norm=clip_norm if clip_norm > 0 else ZOO_CLIP_NORM,
     )
 
