@@ -19,6 +19,7 @@ app = Celery("boxloop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_routes = {
     "workers.tasks.import_images": {"queue": "default"},
+    "workers.tasks.check_health": {"queue": "default"},
     "workers.tasks.train": {"queue": "gpu"},
     "workers.tasks.detect": {"queue": "detect"},
 }

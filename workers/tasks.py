@@ -14,6 +14,7 @@ def import_images(import_id: int) -> None:
     from workers.importing import run_import
 
     run_import(import_id, worker_name())
+    check_after_import(import_id)
 
 
 @shared_task
@@ -28,3 +29,24 @@ def detect(request_id: int) -> None:
     from workers.detecting import run_detection
 
     run_detection(request_id, worker_name())
+
+
+@shared_task
+def check_health(check_id: int) -> None:
+    from workers.health import run_health_check
+
+    run_health_check(check_id, worker_name())
+
+
+def check_after_import(import_id: int) -> None:
+    """Ask whether the project will train, once an import that brought something is done."""
+    from webapp.datasets.health import queue_check
+    from webapp.datasets.models import ImageImport
+    from webapp.leases import Status
+    from workers.wake import wake
+
+    row = ImageImport.objects.filter(pk=import_id, status=Status.FINISHED).first()
+    if row is not None and (row.num_taken or row.num_boxes):
+        check, new = queue_check(row.project, row.created_by)
+        if new:
+            wake(check_health, check)

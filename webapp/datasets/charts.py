@@ -63,10 +63,12 @@ def histogram(
     unit: str,
     noun: str,
     centred: bool = False,
+    spans: Sequence[str] | None = None,
 ) -> Histogram:
     """A histogram of `counts` [layers, bins]; bin i covers i*step .. (i+1)*step of `unit`.
 
-    With `centred` a bin stands for the whole number i*step and has its tick in its middle.
+    With `centred` a bin stands for the whole number i*step and has its tick in its middle. Bins
+    that are not of one width in `unit` have their words in `spans`.
     """
     num_bins = counts.shape[1]
     totals = counts.sum(axis=0)
@@ -83,7 +85,7 @@ def histogram(
             if count:
                 height = count * scale
                 y -= height
-                where = _span(index, step, unit, centred)
+                where = spans[index] if spans else _span(index, step, unit, centred)
                 title = (
                     f"{names[layer]}, {where}: {count:,}" if names[layer] else f"{where}: {count:,}"
                 )
@@ -101,7 +103,7 @@ def histogram(
         Tick(base - value * y_step * scale, f"{value * y_step:,.0f}")
         for value in range(round(top / y_step) + 1)
     ]
-    return Histogram(bars, y_ticks, x_ticks, unit, _words(totals, step, unit, noun, centred))
+    return Histogram(bars, y_ticks, x_ticks, unit, _words(totals, step, unit, noun, centred, spans))
 
 
 def _span(index: int, step: float, unit: str, centred: bool) -> str:
@@ -110,11 +112,19 @@ def _span(index: int, step: float, unit: str, centred: bool) -> str:
     return f"{index * step:g} to {(index + 1) * step:g} {unit}"
 
 
-def _words(totals: NDArray[np.int64], step: float, unit: str, noun: str, centred: bool) -> str:
+def _words(
+    totals: NDArray[np.int64],
+    step: float,
+    unit: str,
+    noun: str,
+    centred: bool,
+    spans: Sequence[str] | None,
+) -> str:
     if not totals.any():
         return f"No {noun} yet."
     fullest = int(totals.argmax())
-    return f"Most {noun} ({int(totals[fullest]):,}) lie at {_span(fullest, step, unit, centred)}."
+    where = spans[fullest] if spans else _span(fullest, step, unit, centred)
+    return f"Most {noun} ({int(totals[fullest]):,}) lie at {where}."
 
 
 @dataclass(frozen=True)

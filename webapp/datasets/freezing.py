@@ -13,7 +13,9 @@ from django.db import transaction
 from django.db.models import Count, Max, Q
 from django.urls import reverse
 
-from detection.splits import assign_splits
+from detection.near_duplicates import near_groups
+from detection.splits import assign_splits, joined_groups
+from webapp.datasets.health_models import PhotoFacts
 from webapp.datasets.models import DatasetRevision, Image, Split
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Project
@@ -160,7 +162,7 @@ def freeze(
     with transaction.atomic():
         project = Project.objects.select_for_update().get(pk=project.pk)
         entries = list(_entries(project))
-        _assign(entries, fractions, seed)
+        _assign(project, entries, fractions, seed)
         for split in Split.values:
             in_split = [entry for entry in entries if entry["split"] == split]
             changed = [entry["pk"] for entry in in_split if entry["split_before"] != split]
@@ -217,14 +219,19 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
 
 
 def _assign(
-    entries: list[dict[str, Any]], fractions: tuple[float, float, float], seed: int
+    project: Project,
+    entries: list[dict[str, Any]],
+    fractions: tuple[float, float, float],
+    seed: int,
 ) -> None:
+    together = kept_together(project, entries)
+
     def draw(kept: dict[str, str]) -> dict[str, str]:
         return assign_splits(
             [entry["sha256"] for entry in entries],
             fractions,
             seed,
-            groups={entry["sha256"]: entry["group"] for entry in entries if entry["group"]},
+            groups=together,
             labels={
                 entry["sha256"]: sorted({str(box["class_id"]) for box in entry["boxes"]})
                 for entry in entries
@@ -240,6 +247,27 @@ def _assign(
         splits = draw({key: split for key, split in kept.items() if split == "test"})
     for entry in entries:
         entry["split"] = splits[entry["sha256"]]
+
+
+def kept_together(project: Project, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Groups by image hash that no split may part: named ones, and near-duplicates.
+
+    Near-duplicates are those that a health check has seen; photos that are newer stand alone.
+    """
+    keys = [entry["sha256"] for entry in entries]
+    named = {entry["sha256"]: entry["group"] for entry in entries if entry["group"]}
+    hashes = dict(
+        PhotoFacts.objects.filter(image__project=project, image__trashed_at=None)
+        .exclude(perceptual_hash="")
+        .order_by("image__sha256")
+        .values_list("image__sha256", "perceptual_hash")
+    )
+    return joined_groups(keys, named, near_groups(hashes))
+
+
+def working_manifest(project: Project) -> dict[str, Any]:
+    """What `freeze` would freeze now, with the splits as they are; nothing is written."""
+    return _manifest(project, list(_entries(project)))
 
 
 def _manifest(project: Project, entries: list[dict[str, Any]]) -> dict[str, Any]:

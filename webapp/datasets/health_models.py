@@ -61,7 +61,8 @@ class DatasetChange(models.Model):
     """Something that was done to many images at once, and can be taken back as a whole.
 
     `changes` is {"operations": [[image id, the revision it made]], "splits": [[image id, before,
-    after]], "groups": [[image id, before, after]]}; boxes themselves stand in the histories.
+    after]], "groups": [[image id, before, after]], "trashed": [image id], "untrashed": [image
+    id]}; boxes themselves stand in the histories.
     """
 
     project = models.ForeignKey(

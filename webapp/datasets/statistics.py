@@ -1,13 +1,22 @@
 """What a project's images and boxes look like in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from django.db.models import Count, Q
 from numpy.typing import NDArray
 
-from webapp.datasets.charts import HeatCell, Histogram, heat_map, histogram, nice_step
+from webapp.datasets.charts import (
+    HEAT_COLUMNS,
+    HEAT_ROWS,
+    HeatCell,
+    Histogram,
+    Tick,
+    heat_map,
+    histogram,
+    nice_step,
+)
 from webapp.datasets.models import Image, Split
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Label, Project
@@ -15,6 +24,9 @@ from webapp.projects.models import Label, Project
 # COCO's bounds between small, medium and large, as the side of a square of the same area.
 SMALL, LARGE = 32, 96
 INPUT_SIZE = 300
+SIZES_SHOWN = 6
+# From here on a rare label is worth a word.
+IMBALANCED = 5
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,16 @@ class LabelCount:
     images: int
     share: float
     """Of all boxes, 0..1."""
+    length: float
+    """Of the longest bar, 0..1."""
+
+
+@dataclass(frozen=True)
+class SizeCount:
+    """Images of one size."""
+
+    words: str
+    images: int
     length: float
     """Of the longest bar, 0..1."""
 
@@ -45,8 +67,14 @@ class Statistics:
     """Boxes that are small, medium or large once the image is INPUT_SIZE pixels square."""
     sizes: Histogram
     boxes_an_image: Histogram
+    shapes: Histogram
+    image_sizes: list[SizeCount]
     heat: list[HeatCell]
     heat_most: int
+    imbalance: str
+    """How many boxes the commonest label has for each of the rarest's, in words; or ""."""
+    cover: str
+    """Where boxes never lie, in words."""
 
 
 def dataset_statistics(project: Project) -> Statistics:
@@ -83,8 +111,12 @@ def dataset_statistics(project: Project) -> Statistics:
         bands=_bands(box_sizes, table[:, 6:8]),
         sizes=_size_histogram(table[:, 0], box_sizes, labels),
         boxes_an_image=_count_histogram(per_image),
+        shapes=_shape_histogram(table[:, 0], box_sizes, labels),
+        image_sizes=_image_sizes(kept),
         heat=cells,
         heat_most=most,
+        imbalance=_imbalance(labels),
+        cover=_cover(cells),
     )
 
 
@@ -147,6 +179,75 @@ def _size_histogram(
     )
 
 
+def _shape_histogram(
+    label_ids: NDArray[np.float64], box_sizes: NDArray[np.float64], labels: list[LabelCount]
+) -> Histogram:
+    """Width to height, from 1:8 to 8:1 in steps of half a doubling, stacked by label."""
+    ratios = np.log2(box_sizes[:, 0] / box_sizes[:, 1])
+    bins = np.clip(np.floor((ratios + 0.25) * 2).astype(int) + 6, 0, 12)
+    shown = [row for row in labels if row.boxes]
+    counts = np.array(
+        [np.bincount(bins[label_ids == row.label.pk], minlength=13) for row in shown]
+    ).reshape(-1, 13)
+    chart = histogram(
+        counts,
+        [row.label.color for row in shown],
+        [str(row.label) for row in shown],
+        step=1,
+        unit="",
+        noun="boxes",
+        centred=True,
+        spans=[_ratio(index) for index in range(13)],
+    )
+    slot = (chart.width - chart.left) / 13
+    at = {index: chart.left + (index + 0.5) * slot for index in range(13)}
+    names = {0: "1:8", 2: "1:4", 4: "1:2", 6: "1:1", 8: "2:1", 10: "4:1", 12: "8:1"}
+    return replace(chart, x_ticks=[Tick(at[index], name) for index, name in names.items()])
+
+
+def _ratio(index: int) -> str:
+    doublings = (index - 6) / 2
+    if doublings < 0:
+        return f"about 1:{2**-doublings:.2g}"
+    return f"about {2**doublings:.2g}:1"
+
+
+def _image_sizes(kept: Any) -> list[SizeCount]:
+    """The commonest sizes, and all others together."""
+    rows = list(
+        kept.order_by()
+        .values_list("width", "height")
+        .annotate(images=Count("pk"))
+        .order_by("-images", "width", "height")
+    )
+    shown = [(f"{width:,} × {height:,}", images) for width, height, images in rows[:SIZES_SHOWN]]
+    if len(rows) > SIZES_SHOWN:
+        others = rows[SIZES_SHOWN:]
+        shown.append((f"{len(others):,} other sizes", sum(images for *_, images in others)))
+    most = max((images for _, images in shown), default=1)
+    return [SizeCount(words, images, images / most) for words, images in shown]
+
+
+def _imbalance(labels: list[LabelCount]) -> str:
+    drawn = [row for row in labels if row.boxes]
+    if len(drawn) < 2:
+        return ""
+    times = drawn[0].boxes / drawn[-1].boxes
+    if times < IMBALANCED:
+        return ""
+    return f"{times:,.0f} boxes of {drawn[0].label} for each of {drawn[-1].label}."
+
+
+def _cover(cells: list[HeatCell]) -> str:
+    """Whether boxes reach the edges: what lies where no box ever lay is found badly there."""
+    if not cells:
+        return ""
+    edge = sum(cell.x in (0, HEAT_COLUMNS - 1) or cell.y in (0, HEAT_ROWS - 1) for cell in cells)
+    share = len(cells) / (HEAT_COLUMNS * HEAT_ROWS)
+    words = "Even cover" if share > 0.75 else f"{share * 100:.0f} % of the picture is covered"
+    return f"{words}, edges included." if edge else f"{words}, no centre at the edges."
+
+
 def _count_histogram(per_image: dict[int, int]) -> Histogram:
     most = max(per_image, default=0)
     step = 1 if most < 40 else int(nice_step(most, 30))
@@ -179,6 +280,7 @@ def revision_rows(project: Project) -> list[dict[str, Any]]:
                 "runs": list(revision.runs.all()),
                 "images_more": revision.num_images - before.num_images if before else None,
                 "boxes_more": revision.num_boxes - before.num_boxes if before else None,
+                "before": before,
                 "same": before is not None and before.sha256 == revision.sha256,
             }
         )

@@ -12,15 +12,22 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
+from detection.checks.finding import SEVERITIES
 from detection.label_map import write_label_map
 from webapp.datasets import records as tfrecords
 from webapp.datasets.forms import FreezeForm
 from webapp.datasets.freezing import NotTrainable, freeze, read_manifest, training_findings
+from webapp.datasets.health import latest_answer
+from webapp.datasets.health_survey import state_key
 from webapp.datasets.models import DatasetRevision, Split
 from webapp.datasets.statistics import INPUT_SIZE, dataset_statistics, revision_rows
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
 from webapp.streaming import stored_file
+
+MOST_CHECKED = 5
+# Of the checks that found nothing, those that are worth a line.
+IN_ORDER = ("unreadable", "tiny", "duplicate-boxes", "label-variants", "near-duplicates", "splits")
 
 
 @require_GET
@@ -45,8 +52,32 @@ def dataset_page(
         "revisions": revision_rows(project),
         "form": form,
         "undecided": undecided,
+        **_health(project),
     }
     return render(request, "datasets/dataset.html", context, status=status)
+
+
+def _health(project: Project) -> dict[str, Any]:
+    """The last health check in short: its gravest findings, and some of what is in order."""
+    found = latest_answer(project)
+    if found is None:
+        return {"health": None}
+    # Labels with few boxes are among `training_findings`, which are always of this moment.
+    results = [result for result in found.results if result["key"] != "few-boxes"]
+    found_some = sorted(
+        (r for r in results if r["count"]), key=lambda r: SEVERITIES.index(r["severity"])
+    )
+    near = next((r for r in results if r["key"] == "near-duplicates"), None)
+    in_order = [r["title"] for r in results if not r["count"] and r["key"] in IN_ORDER]
+    return {
+        "health": found,
+        "outdated": found.state_key != state_key(project),
+        "num_checks": len(found.results),
+        "checked": found_some[:MOST_CHECKED],
+        "to_fix": sum(r["severity"] != "info" for r in found_some),
+        "passed": in_order[: max(0, MOST_CHECKED + 1 - len(found_some))],
+        "near_duplicates": near["count"] if near else 0,
+    }
 
 
 @require_POST
