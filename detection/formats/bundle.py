@@ -60,7 +60,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         text = spool.extra(key)
         return json.loads(text) if text else {}
 
-    def drawn(key: str) -> Drawn:
+    def drawn(key: str, file: str) -> Drawn:
         return _drawn(row(key), key)
 
     def name_of(image: str) -> str:

@@ -90,8 +90,8 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         say(Problem(names[int(file_number)], words, "refused"))
     nameless = _say_nameless(spool, categories, names, say)
 
-    def drawn(image_name: str) -> Drawn:
-        found = spool.drawn(image_name, lambda label: categories.names.get(label, ""))
+    def drawn(image_name: str, file: str) -> Drawn:
+        found = spool.drawn(image_name, file, lambda label: categories.names.get(label, ""))
         if not nameless:
             return found
         kept = [index for index, box in enumerate(found.boxes) if box.label]

@@ -112,8 +112,8 @@ class JsonStream:
                     raise AnnotationError(
                         self.file, f"One value in it is larger than {limit}.", self.line
                     ) from None
-                if not self._more(wanted):
-                    raise self._cut_short() from None
+                # At the end the next try says what is wrong.
+                self._more(wanted)
 
     def _decoded(self) -> Any:
         try:

@@ -72,7 +72,7 @@ def reading_of_spool(
     image_names: Sequence[str],
     say: Say,
     *,
-    drawn: Callable[[str], Drawn] | None = None,
+    drawn: Callable[[str, str], Drawn] | None = None,
     respell: Callable[[str], str] | None = None,
     label_map: LabelMap | None = None,
     labels: Sequence[str] = (),
@@ -86,19 +86,25 @@ def reading_of_spool(
     splits: dict[str, str] = {}
     orphans: dict[str, None] = {}
     why: dict[str, str] = {}
+    shared = spool.shared_names()
+    places: dict[str, tuple[str, str]] = {}
     for name, file, split in spool.images():
+        key = name
+        if name in shared:
+            key = f"{file}/{name}"
+            places[key] = (name, file)
         found = matcher.match(name, file)
         if not found and respell is not None:
             found = matcher.match(respell(name), file)
         if len(found) != 1:
-            orphans[name] = None
+            orphans[key] = None
             if len(found) > 1:
                 could_be = f"{visible(found[0])} or {visible(found[1])}"
-                why[name] = f"It could be {could_be} (named in {visible(file)}). Left out."
+                why[key] = f"It could be {could_be} (named in {visible(file)}). Left out."
             continue
         names = keys.setdefault(found[0], [])
-        if name not in names:
-            names.append(name)
+        if key not in names:
+            names.append(key)
         if split and splits.setdefault(found[0], split) != split:
             words = f"It is in {splits[found[0]]} and in {split}; the first was taken."
             say(Problem(found[0], words, "mended"))
@@ -106,7 +112,8 @@ def reading_of_spool(
     one = drawn or spool.drawn
 
     def read(key: str) -> Drawn:
-        return _merged([one(name) for name in several.get(key, [key])])
+        found = several.get(key, [key])
+        return _merged([one(*places.get(name, (name, ""))) for name in found])
 
     return Reading(
         format_key,

@@ -97,6 +97,12 @@ class Spool:
         for (name,) in self._db.execute("SELECT DISTINCT name FROM images ORDER BY name"):
             yield name
 
+    def shared_names(self) -> set[str]:
+        """Names that images of several files have."""
+        return {name for (name,) in self._db.execute(
+            "SELECT name FROM images GROUP BY name HAVING count(DISTINCT file) > 1"
+        )}  # fmt: skip
+
     def images(self) -> Iterator[tuple[str, str, str]]:
         """``(name, file, split)`` of each image, ordered by name."""
         yield from self._db.execute("SELECT name, file, split FROM images ORDER BY name")
@@ -117,14 +123,15 @@ class Spool:
         row = self._db.execute("SELECT extra FROM images WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
-    def drawn(self, name: str, label_of: Callable[[str], str] = str) -> Drawn:
-        """What was said of the image of that name. ``label_of`` turns stored labels into names.
+    def drawn(self, name: str, file: str = "", label_of: Callable[[str], str] = str) -> Drawn:
+        """What was said of the image of that name, in one file or (without) in all.
 
-        Raises KeyError where there is none.
+        ``label_of`` turns stored labels into names. Raises KeyError where there is no such image.
         """
         rows = list(self._db.execute(
-            "SELECT key, file, width, height, relative FROM images WHERE name = ? ORDER BY key",
-            (name,),
+            "SELECT key, file, width, height, relative FROM images "
+            "WHERE name = ? AND ? IN (file, '') ORDER BY key",
+            (name, file),
         ))  # fmt: skip
         if not rows:
             raise KeyError(name)

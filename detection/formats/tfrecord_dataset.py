@@ -153,7 +153,7 @@ class _Records:
             self._last = (name, parse_example(file.read(length)))
         return self._last[1]
 
-    def drawn(self, name: str) -> Drawn:
+    def drawn(self, name: str, file: str = "") -> Drawn:
         where = self.spool.drawn(name).file
         try:
             boxes = decode_boxes(self._example(name), self._label_map)
