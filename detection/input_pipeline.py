@@ -1,4 +1,4 @@
-"""From decoded pictures to training batches: shuffle, crop, flip, colour, pad.
+"""From decoded pictures to training batches: shuffle, mosaic, crop, flip, colour, pad.
 
 The whole run is one stream of sample numbers: sample ``p`` of the run is always the same picture
 with the same augmentation, whatever came before. That makes a resumed run equal to one that was
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from detection.picture_cache import CachedSplit
+from detection.picture_cache import BOX, CachedSplit
 
 PREFETCH_BATCHES = 4
 MIN_WINDOW, MAX_WINDOW = 0.6, 1.4
@@ -21,6 +21,15 @@ MAX_ASPECT_CHANGE = 0.15
 # A box that the crop leaves this share of is learnt; one that it leaves less of is not punished.
 MIN_VISIBLE = 0.4
 MIN_IGNORED_VISIBLE = 0.05
+# Half of the samples are mosaics, but none towards the end: there pictures are as they are.
+MOSAIC_SHARE, MOSAIC_UNTIL = 0.5, 0.7
+MOSAIC_CENTRE = 0.3, 0.7
+# Labels in fewer than this share of the pictures are shown more often, up to so many times.
+RARE, MOST_REPEATS = 0.1, 4.0
+
+
+# Pixels [side, side, 3] in -1..1, boxes [M, 4], classes [M], kinds [M, 2].
+Sample = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,14 +39,47 @@ class Augmentation:
     crop: bool = True
     flip: bool = True
     colour: bool = True
+    mosaic: bool = False
 
 
-def sample_order(num_images: int, num_samples: int, seed: int) -> NDArray[np.int64]:
-    """Which picture each sample of the run shows: one shuffled pass over all after another."""
+def repeat_factors(split: CachedSplit, num_labels: int) -> NDArray[np.float64]:
+    """How often each picture is to be shown a pass: 1, or more where it holds a rare label.
+
+    Repeat-factor sampling (Gupta et al. 2019, "LVIS", appendix B): the root of ``RARE`` over the
+    share of pictures that hold the rarest of its labels. ``[N]``.
+    """
+    learnt = split.kinds[..., BOX] > 0
+    holds = np.zeros((split.num_images, num_labels), bool)
+    rows, columns = np.nonzero(learnt)
+    holds[rows, split.classes[rows, columns]] = True
+    share = np.maximum(holds.mean(axis=0), 1e-9)
+    of_label = np.clip(np.sqrt(RARE / share), 1.0, MOST_REPEATS)
+    factors: NDArray[np.float64] = np.where(holds, of_label, 1.0).max(axis=1, initial=1.0)
+    return factors
+
+
+def sample_order(
+    num_images: int,
+    num_samples: int,
+    seed: int,
+    repeats: NDArray[np.float64] | None = None,
+) -> NDArray[np.int64]:
+    """Which picture each sample of the run shows: one shuffled pass over all after another.
+
+    With ``repeats`` ``[num_images]`` a pass shows picture *i* that often; what is left of a whole
+    number is drawn anew each pass.
+    """
     random = np.random.default_rng([seed, 0x0B0E])
-    passes = -(-num_samples // num_images)
-    order = np.concatenate([random.permutation(num_images) for _ in range(passes)])
-    return order[:num_samples].astype(np.int64)
+    order: list[NDArray[np.int64]] = []
+    count = 0
+    while count < num_samples:
+        one_pass = np.arange(num_images)
+        if repeats is not None and (repeats > 1).any():
+            whole = np.floor(repeats + random.random(num_images)).astype(np.int64)
+            one_pass = np.repeat(one_pass, whole)
+        order.append(random.permutation(one_pass))
+        count += len(one_pass)
+    return np.concatenate(order)[:num_samples].astype(np.int64)
 
 
 def training_batches(
@@ -52,13 +94,14 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Batches of ``order`` from ``first_sample`` on, as dictionaries of tensors.
 
-    ``images`` ``[B, S, S, 3]`` float32 in -1..1; ground truth padded to the split's M boxes:
+    ``images`` ``[B, S, S, 3]`` float32 in -1..1; ground truth padded to the batch's M boxes:
     ``boxes_xyxy`` ``[B, M, 4]`` relative, ``classes`` ``[B, M]`` int32 model indices, ``is_box``
     and ``is_ignored`` ``[B, M]`` float32; ``picture`` ``[B]`` int64, the row in the split.
     """
     side = split.pixels.shape[1]
+    mosaic_until = int(MOSAIC_UNTIL * len(order)) if augmentation.mosaic else 0
 
-    def load(picture: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def load(picture: tf.Tensor) -> Sample:
         pixels, boxes, classes, kinds = tf.numpy_function(
             lambda row: (
                 np.asarray(split.pixels[row]),
@@ -73,18 +116,34 @@ def training_batches(
         boxes.set_shape((split.max_boxes, 4))
         classes.set_shape((split.max_boxes,))
         kinds.set_shape((split.max_boxes, 2))
-        return pixels, boxes, classes, kinds
+        return tf.cast(pixels, tf.float32) * (1.0 / 127.5) - 1.0, boxes, classes, kinds
 
     def prepare(picture: tf.Tensor, sample: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels, boxes, classes, kinds = load(picture)
-        images, boxes, kinds = _augment(
-            pixels, boxes, kinds, tf.stack([tf.constant(seed, tf.int64), sample]), input_size,
-            augmentation,
-        )  # fmt: skip
+        random = tf.random.stateless_uniform([20], tf.stack([tf.constant(seed, tf.int64), sample]))
+
+        def alone() -> Sample:
+            return _augment_one(load(picture), random, input_size, augmentation.crop)
+
+        def together() -> Sample:
+            count = tf.constant(split.num_images, tf.float32)
+            others = tf.cast(random[10:13] * count, tf.int64)
+            pictures = [load(picture), *(load(others[index]) for index in range(3))]
+            return _mosaic(pictures, random, input_size)
+
+        if augmentation.mosaic:
+            is_mosaic = (random[13] < MOSAIC_SHARE) & (sample < mosaic_until)
+            image, boxes, classes, kinds = tf.cond(is_mosaic, together, alone)
+        else:
+            image, boxes, classes, kinds = alone()
+        image.set_shape((input_size, input_size, 3))
+        image, boxes = _flip_and_colour(image, boxes, random, augmentation)
+        # One empty box is always there: what follows cannot do with none.
+        there = tf.concat([tf.reduce_max(kinds, axis=1)[:-1] > 0, [True]], axis=0)
+        kinds = tf.boolean_mask(kinds, there)
         return {
-            "images": images,
-            "boxes_xyxy": boxes,
-            "classes": classes,
+            "images": image,
+            "boxes_xyxy": tf.boolean_mask(boxes, there),
+            "classes": tf.boolean_mask(classes, there),
             "is_box": kinds[:, 0],
             "is_ignored": kinds[:, 1],
             "picture": picture,
@@ -93,26 +152,46 @@ def training_batches(
     samples = np.arange(len(order), dtype=np.int64)
     dataset = tf.data.Dataset.from_tensor_slices((order[first_sample:], samples[first_sample:]))
     dataset = dataset.map(prepare, num_parallel_calls=2, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCH_BATCHES)
+    return dataset.padded_batch(batch_size, drop_remainder=True).prefetch(PREFETCH_BATCHES)
 
 
-def _augment(
-    pixels: tf.Tensor,
-    boxes_xyxy: tf.Tensor,
-    kinds: tf.Tensor,
-    seed: tf.Tensor,
-    input_size: int,
-    augmentation: Augmentation,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One picture ``[side, side, 3]`` uint8 to ``[S, S, 3]`` in -1..1, its boxes with it."""
-    random = tf.random.stateless_uniform([10], seed)
-    image = tf.cast(pixels, tf.float32) * (1.0 / 127.5) - 1.0
-    if augmentation.crop:
-        window = _window(random)
-    else:
-        window = tf.constant([0.0, 0.0, 1.0, 1.0])
-    image = _view(image, window, input_size)
-    boxes_xyxy, kinds = _move_boxes(boxes_xyxy, kinds, window)
+def _augment_one(sample: Sample, random: tf.Tensor, input_size: int, crop: bool) -> Sample:
+    """One picture ``[side, side, 3]``, seen through a random window, and its boxes in that."""
+    image, boxes, classes, kinds = sample
+    window = _window(random) if crop else tf.constant([0.0, 0.0, 1.0, 1.0])
+    image = _view(image, window, tf.constant([0.0, 0.0, 1.0, 1.0]), input_size)
+    boxes, kinds = _move_boxes(boxes, kinds, window)
+    return image, boxes, classes, kinds
+
+
+def _mosaic(samples: list[Sample], random: tf.Tensor, input_size: int) -> Sample:
+    """Four pictures in the quarters around a random point (Bochkovskiy et al. 2020, YOLOv4)."""
+    low, high = MOSAIC_CENTRE
+    x, y = tf.unstack(tf.round((low + (high - low) * random[14:16]) * input_size) / input_size)
+    zero, one = tf.constant(0.0), tf.constant(1.0)
+    quarters = [(zero, zero, x, y), (x, zero, one, y), (zero, y, x, one), (x, y, one, one)]
+    canvas = tf.zeros([input_size, input_size, 3])
+    boxes, classes, kinds = [], [], []
+    for number, ((image, its_boxes, its_classes, its_kinds), corners) in enumerate(
+        zip(samples, quarters, strict=True)
+    ):
+        quarter = tf.stack(corners)
+        span = quarter[2:] - quarter[:2]
+        # A window as large as its quarter shows things at their size; a larger one makes them less.
+        window_span = tf.minimum(span * (1.0 + random[16 + number]), 1.0)
+        origin = random[number] * (1.0 - window_span)
+        window = tf.concat([origin, origin + window_span], axis=0)
+        canvas += _view(image, window, quarter, input_size)
+        moved, its_kinds = _move_boxes(its_boxes, its_kinds, window)
+        boxes.append(tf.tile(quarter[:2], [2]) + moved * tf.tile(span, [2]))
+        classes.append(its_classes)
+        kinds.append(its_kinds)
+    return canvas, tf.concat(boxes, 0), tf.concat(classes, 0), tf.concat(kinds, 0)
+
+
+def _flip_and_colour(
+    image: tf.Tensor, boxes_xyxy: tf.Tensor, random: tf.Tensor, augmentation: Augmentation
+) -> tuple[tf.Tensor, tf.Tensor]:
     if augmentation.flip:
         flipped = random[4] < 0.5
         image = tf.where(flipped, tf.reverse(image, [1]), image)
@@ -122,7 +201,7 @@ def _augment(
         boxes_xyxy = tf.where(flipped, mirrored, boxes_xyxy)
     if augmentation.colour:
         image = _recolour(image, random)
-    return image, boxes_xyxy, kinds
+    return image, boxes_xyxy
 
 
 def _window(random: tf.Tensor) -> tf.Tensor:
@@ -135,12 +214,17 @@ def _window(random: tf.Tensor) -> tf.Tensor:
     return tf.stack([xmin, ymin, xmin + width, ymin + height])
 
 
-def _view(image: tf.Tensor, window_xyxy: tf.Tensor, input_size: int) -> tf.Tensor:
-    """The window of ``image``, resampled as Pillow's antialiased bilinear; 0 (grey) outside."""
+def _view(
+    image: tf.Tensor, window_xyxy: tf.Tensor, place_xyxy: tf.Tensor, input_size: int
+) -> tf.Tensor:
+    """``window`` of ``image`` at ``place`` of a grey (0) square, as Pillow's antialiased bilinear.
+
+    What of the place the window reaches beyond the image stays grey, and so does all around it.
+    """
     side = image.shape[0]
-    span = window_xyxy[2:] - window_xyxy[:2]
-    scale = input_size / (span * side)
-    shift = -window_xyxy[:2] * side * scale
+    place = place_xyxy * input_size
+    scale = (place[2:] - place[:2]) / ((window_xyxy[2:] - window_xyxy[:2]) * side)
+    shift = place[:2] - window_xyxy[:2] * side * scale
     view = tf.raw_ops.ScaleAndTranslate(
         images=image[None],
         size=[input_size, input_size],
@@ -148,8 +232,11 @@ def _view(image: tf.Tensor, window_xyxy: tf.Tensor, input_size: int) -> tf.Tenso
         translation=shift[::-1],
         kernel_type="triangle",
         antialias=True,
-    )
-    return view[0]
+    )[0]
+    middles = tf.range(input_size, dtype=tf.float32) + 0.5
+    across = tf.cast((middles > place[0]) & (middles < place[2]), tf.float32)
+    down = tf.cast((middles > place[1]) & (middles < place[3]), tf.float32)
+    return view * (down[:, None, None] * across[None, :, None])
 
 
 def _move_boxes(

@@ -82,7 +82,7 @@ def trainer_command(run: TrainingRun, folder: Path) -> list[str]:
         "--out", str(folder),
         "--base", run.base,
         "--seed", str(run.seed),
-        "--input-size", str(run.input_size),
+        "--input-size", str(run.input_size_asked or "auto"),
         "--batch-size", str(run.batch_size),
         "--revision", run.revision.sha256,
         "--events",
@@ -91,8 +91,13 @@ def trainer_command(run: TrainingRun, folder: Path) -> list[str]:
         command += ["--epochs", str(run.epochs_asked)]
     elif run.minutes_asked:
         command += ["--minutes", str(run.minutes_asked)]
-    if not run.flip:
-        command.append("--no-flip")
+    for name in ("flip", "crop", "colour"):
+        if not getattr(run, name):
+            command.append(f"--no-{name}")
+    if run.mosaic:
+        command.append("--mosaic")
+    if not run.early_stop:
+        command += ["--patience", "0"]
     return command
 
 

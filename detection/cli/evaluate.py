@@ -21,6 +21,9 @@ from detection.label_map import LabelMap
 from detection.splits import SplitError, read_split_file
 from detection.types import Detection, LabelledImage, Problem
 
+# Of fewer boxes a score is little more than luck.
+FEW_BOXES = 50
+
 
 class EvaluationError(Exception):
     """Data that a model cannot be measured on; the message says why and the way out."""
@@ -136,16 +139,38 @@ def _by_label(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def _print_table(metrics: dict[str, Any]) -> None:
     print(f"{metrics['num_images']} images, {metrics['num_boxes']} boxes")
-    print(f"AP    {_percent(metrics['map_50_95'])}   (mean over IoU 0.50 to 0.95)")
+    print(f"AP    {_percent(metrics['map_50_95'])}{_interval(metrics['map_50_95_interval'])}")
     print(f"AP50  {_percent(metrics['map_50'])}{_interval(metrics['map_50_interval'])}")
     print(f"AP75  {_percent(metrics['map_75'])}")
+    for name, title in (("map", "AP"), ("recall", "AR")):
+        sizes = [_percent(metrics[f"{name}_{size}"]) for size in ("small", "medium", "large")]
+        print(f"{title} of small, medium, large things: {', '.join(sizes)}")
+    print(f"AR    {_percent(metrics['recall'])}   (up to 100 detections an image)")
     if metrics["score_threshold"] is not None:
         print(f"Best score threshold: {metrics['score_threshold']:.2f}")
+    if metrics["calibration"] is not None:
+        print(f"Scores are off by {100 * metrics['calibration']['error']:.0f} points on average")
     width = max([5, *(len(row["label"]) for row in metrics["per_label"])])
-    print(f"\n{'label':<{width}}  {'AP':>7}  {'AP50':>7}  {'boxes':>6}")
+    print(f"\n{'label':<{width}}  {'AP':>7}  {'AP50':>7}  {'boxes':>6}  threshold")
     for row in metrics["per_label"]:
         ap, ap_50 = _percent(row["ap"]), _percent(row["ap_50"])
-        print(f"{row['label']:<{width}}  {ap:>7}  {ap_50:>7}  {row['num_boxes']:>6}")
+        threshold = metrics["score_thresholds"].get(row["label"])
+        own = f"{threshold:.2f}" if threshold is not None else "–"
+        print(f"{row['label']:<{width}}  {ap:>7}  {ap_50:>7}  {row['num_boxes']:>6}  {own:>9}")
+    for words in _warnings(metrics):
+        print(f"Note: {words}", file=sys.stderr)
+
+
+def _warnings(metrics: dict[str, Any]) -> list[str]:
+    found = []
+    if metrics["num_boxes"] < FEW_BOXES:
+        found.append(
+            f"{metrics['num_boxes']} boxes are few: other images may score quite otherwise."
+        )
+    without = [row["label"] for row in metrics["per_label"] if not row["num_boxes"]]
+    if without:
+        found.append(f"No box has the label {_listed(without)}: it is not judged.")
+    return found
 
 
 def _interval(pair: list[float] | None) -> str:

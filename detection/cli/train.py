@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from detection.bases import BASES, DEFAULT_BASE, BaseError
+from detection.bases import BASES, DEFAULT_BASE, BaseError, find_base
 from detection.formats.dataset import DatasetError, WriteReport
 from detection.training.cpu import prepare_cpu
+from detection.training.input_size import OFFERED_SIZES
 from detection.training.reporting import Console, EventLines, Reporter
-from detection.training.settings import Stopped, TrainingError, TrainingSettings
+from detection.training.settings import PRECISIONS, Stopped, TrainingError, TrainingSettings
 from detection.types import Problem
 
 NOTHING_TO_KEEP = 3
@@ -54,17 +55,41 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     length.add_argument("--epochs", type=int, help="passes over the training images")
     length.add_argument("--minutes", type=float, help="about how long it may take in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--input-size", type=int, default=300, metavar="PX")
-    parser.add_argument("--batch-size", type=int, default=8, metavar="N")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="RATE")
     parser.add_argument(
+        "--input-size",
+        type=_input_size,
+        metavar="PX",
+        help=f"{', '.join(map(str, OFFERED_SIZES))} or other; auto (default): by the boxes' sizes",
+    )
+    parser.add_argument("--batch-size", type=int, metavar="N", help="left open: the base's own")
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help="left open: the base's own"
+    )
+    parser.add_argument(
+        "--patience",
+        type=int,
+        metavar="N",
+        help="end after N evaluations without a better AP; 0: never; left open: 40 %% of them",
+    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    changes = parser.add_argument_group("random changes of the pictures")
+    changes.add_argument(
         "--no-flip", action="store_true", help="do not mirror images (digits, text, left and right)"
+    )
+    changes.add_argument("--no-crop", action="store_true", help="show whole images, at one scale")
+    changes.add_argument("--no-colour", action="store_true", help="leave the colours as they are")
+    changes.add_argument(
+        "--mosaic", action="store_true", help="show half of the images as parts of four"
     )
     parser.add_argument("--revision", help=argparse.SUPPRESS)
     parser.add_argument(
         "--events", action="store_true", help="one JSON object a line, for programs"
     )
     parser.set_defaults(run=run)
+
+
+def _input_size(text: str) -> int | None:
+    return None if text == "auto" else int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,15 +144,23 @@ def _run(options: argparse.Namespace, reporter: Reporter, descriptor: int) -> in
 
 
 def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Event) -> int:
+    base = find_base(options.base)
     settings = TrainingSettings(
         base=options.base,
         epochs=options.epochs,
         minutes=options.minutes,
         input_size=options.input_size,
-        batch_size=options.batch_size,
+        batch_size=base.batch_size if options.batch_size is None else options.batch_size,
         seed=options.seed,
         flip=not options.no_flip,
-        learning_rate=options.learning_rate,
+        crop=not options.no_crop,
+        colour=not options.no_colour,
+        mosaic=options.mosaic,
+        patience=options.patience,
+        precision=options.precision,
+        learning_rate=(
+            base.learning_rate if options.learning_rate is None else options.learning_rate
+        ),
         revision=options.revision,
     )
     records, label_map = _records(options, reporter, stop)

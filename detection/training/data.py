@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from detection.formats.tfrecord import record_paths
 from detection.images import open_upright
 from detection.label_map import LabelMap, LabelMapError, read_label_map
+from detection.near_duplicates import find_near_pairs, perceptual_hash
 from detection.picture_cache import BOX, CachedSplit, cache_split
 from detection.records import read_examples
 from detection.training.settings import TrainingError
@@ -48,6 +50,22 @@ class RunData:
             for array in (split.sizes, split.boxes_rel_xyxy, split.classes, split.kinds):
                 digest.update(array.tobytes())
         return digest.hexdigest()
+
+    def near_duplicates(self) -> list[tuple[str, str]]:
+        """Names of pictures, one of train and one of val each, that show almost the same."""
+        if self.val is None:
+            return []
+        hashes = [
+            perceptual_hash(Image.fromarray(pixels))
+            for split in (self.train, self.val)
+            for pixels in split.pixels
+        ]
+        learnt = self.train.num_images
+        return [
+            (self.train.names[pair.first], self.val.names[pair.second - learnt])
+            for pair in find_near_pairs(hashes)
+            if pair.first < learnt <= pair.second
+        ]
 
     def pictures(self, most: int) -> list[NDArray[np.uint8]]:
         """Some whole pictures, RGB, of val (of train without one): to try exports on."""
@@ -111,7 +129,17 @@ def _refuse_untrainable(train: CachedSplit) -> None:
         )
 
 
-def remarks(data: RunData) -> list[str]:
+def relative_sides(records: Path) -> Iterator[float]:
+    """Of each train box the root of its share of the picture's area, for `choose_input_size`."""
+    try:
+        for example in read_examples(_paths(records / "train")):
+            spans = example.boxes_rel_xyxy[:, 2:] - example.boxes_rel_xyxy[:, :2]
+            yield from np.sqrt(spans.prod(axis=1))[~example.ignored].tolist()
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+
+
+def remarks(data: RunData, near: Sequence[tuple[str, str]] = ()) -> list[str]:
     """What one should know before a long training, in sentences."""
     found = []
     if data.train.num_images == 1:
@@ -123,9 +151,27 @@ def remarks(data: RunData) -> list[str]:
         found.append(f"No training box has the label {', '.join(without)}: it cannot be learnt.")
     if data.val is None or not data.val.num_images:
         found.append("There are no validation images, so there will be no score: the last is kept.")
-    elif data.val.kinds[..., BOX].sum() < 50:
-        boxes = int(data.val.kinds[..., BOX].sum())
+        return found
+    judged = data.val.kinds[..., BOX] > 0
+    if judged.sum() < 50:
+        boxes = int(judged.sum())
         found.append(f"The score rests on {boxes} validation boxes only; take it with care.")
+    val_counts = np.bincount(data.val.classes[judged], minlength=len(data.label_map))
+    unjudged = [
+        name
+        for name, learnt_boxes, val_boxes in zip(
+            data.label_map.names, counts, val_counts, strict=True
+        )
+        if learnt_boxes and not val_boxes
+    ]
+    if unjudged:
+        found.append(f"No validation box has the label {', '.join(unjudged)}: it is not judged.")
+    if near:
+        pairs = f"{len(near)} pair{'s' if len(near) > 1 else ''} of train and val pictures"
+        found.append(
+            f"{pairs} show almost the same, such as {near[0][0]} and {near[0][1]}. The score is "
+            "better than it will be on new photos."
+        )
     return found
 
 

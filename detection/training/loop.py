@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import shutil
-import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from detection.bases import weights_dir
+from detection.bases import find_base
 from detection.evaluation import evaluate, quick_scores, worst_images
-from detection.export import ExportError, export_bundle
-from detection.input_pipeline import Augmentation, sample_order, training_batches
-from detection.models.ssd.detector import build_detector, freeze_early_layers, freeze_norms
-from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
-from detection.models.ssd.weights import load_published, read_graph_model
+from detection.export import ExportError
+from detection.input_pipeline import repeat_factors, sample_order
+from detection.models.architecture import architecture_named
 from detection.training.checkpoints import load_checkpoint, save_checkpoint
-from detection.training.data import RunData, load_data, remarks
+from detection.training.data import RunData, remarks
+from detection.training.devices import make_strategy
+from detection.training.memory import with_half_a_batch_at_need
+from detection.training.pace import (
+    EVALUATION_SHARE,
+    EXPORT_MEMORY,
+    EXPORT_SECONDS,
+    MEASURED_STEPS,
+    UNCOUNTED_STEPS,
+    Pace,
+    peak_memory,
+    seconds_a_step,
+)
 from detection.training.progress import Progress
 from detection.training.reporting import Pulse, Reporter
 from detection.training.schedule import learning_rate
@@ -38,20 +47,14 @@ from detection.training.settings import (
     Stopped,
     TrainingError,
     TrainingSettings,
-    automatic_epochs,
-    epochs_in,
+    automatic_patience,
+    is_out_of_patience,
 )
-from detection.training.step import TrainingStep
-from detection.training.validator import Validator
 
-MEASURED_STEPS = 5
-# Converting, checking and starting, beside the steps themselves.
-EXPORT_SECONDS = 60.0
 # Epochs of a few steps are not all worth writing 70 MB.
 SAVE_SECONDS = 10.0
-# Batch norms of fewer pictures learn noise; on the last feature map each picture is one value.
-LEAST_NORM_BATCH = 4
 WORST_SCORE = 0.3
+MOST_NEAR_SHOWN = 20
 
 
 def train(
@@ -64,12 +67,12 @@ def train(
 ) -> dict[str, Any]:
     """Train, evaluate and export into ``out``; go on where an earlier call was cut off.
 
-    Setting ``stop`` ends it early with the best checkpoint so far. Returns the finished event's
-    facts. Raises TrainingError in words, Stopped where nothing is there to keep.
+    Setting ``stop`` ends it early with the best checkpoint so far. Where a batch does not fit into
+    memory, half of it is tried, once. Returns the finished event's facts. Raises TrainingError in
+    words, Stopped where nothing is there to keep.
     """
     out.mkdir(parents=True, exist_ok=True)
     reporter.tell("phase", phase="preparing")
-    keras.utils.set_random_seed(settings.seed % 2**32)
     has_kept = (out / "checkpoints" / "best.npz").exists()
 
     def check() -> None:
@@ -77,32 +80,29 @@ def train(
             raise Stopped
 
     try:
-        data = load_data(records, label_map, out / "cache", settings.input_size, check)
-        for remark in remarks(data):
+        architecture = architecture_named(find_base(settings.base).architecture)
+        input_size = settings.input_size
+        if input_size is None:
+            input_size, reason = architecture.choose_input_size(records, settings)
+            reporter.tell("log", message=f"Input size {input_size}, {reason}.")
+        data = architecture.load_data(records, label_map, out / "cache", input_size, check)
+        near = data.near_duplicates()
+        for remark in remarks(data, near):
             reporter.tell("log", message=remark)
-        run = _Run(out, data, settings, reporter, stop)
-        check()
-        run.train()
-        return run.finish()
-    except tf.errors.ResourceExhaustedError as error:
-        raise TrainingError(
-            "There is not enough memory on the device. Train with a smaller --batch-size than "
-            f"{settings.batch_size}, or a smaller --input-size than {settings.input_size}."
-        ) from error
+
+        def start(batch_size: int | None) -> _Run:
+            keras.utils.set_random_seed(settings.seed % 2**32)
+            run = _Run(out, data, settings, input_size, batch_size, reporter, stop)
+            check()
+            run.train()
+            return run
+
+        run = with_half_a_batch_at_need(start, settings, input_size, reporter)
+        return run.finish(near)
     except ExportError as error:
         raise TrainingError(str(error)) from error
     finally:
         shutil.rmtree(out / "cache", ignore_errors=True)
-
-
-def start_model(num_classes: int, settings: TrainingSettings) -> keras.Model:
-    """The base with new class predictors, ready to be fine-tuned."""
-    model = build_detector(num_classes, settings.input_size)
-    load_published(model, read_graph_model(weights_dir(settings.base)), None)
-    freeze_early_layers(model)
-    if settings.batch_size < LEAST_NORM_BATCH:
-        freeze_norms(model)
-    return model
 
 
 class _Run:
@@ -113,30 +113,51 @@ class _Run:
         out: Path,
         data: RunData,
         settings: TrainingSettings,
+        input_size: int,
+        batch_size: int | None,
         reporter: Reporter,
         stop: threading.Event,
     ) -> None:
-        self.out, self.data, self.settings = out, data, settings
+        self.began = self.started = time.monotonic()
+        self.out, self.data, self.settings, self.input_size = out, data, settings, input_size
         self.reporter, self.stop = reporter, stop
+        self.architecture = architecture_named(find_base(settings.base).architecture)
+        last = self._last_checkpoint()
         # A batch may be larger than the set: it then shows pictures twice, each time otherwise.
-        self.batch_size = settings.batch_size
+        self.batch_size = batch_size or self.progress.batch_size or settings.batch_size
+        self.progress.batch_size = self.batch_size
         self.steps = max(1, round(data.train.num_images / self.batch_size))
-        self.model = start_model(len(data.label_map), settings)
-        self.step = TrainingStep(self.model, settings.input_size)
-        self.validator = Validator(self.model, data.label_map, settings.input_size)
+        strategy = make_strategy()
+        replicas = strategy.num_replicas_in_sync
+        if self.batch_size < replicas:
+            raise TrainingError(
+                f"A batch of {self.batch_size} cannot be shared by {replicas} GPUs. Give "
+                f"--batch-size {replicas} or more."
+            )
+        with strategy.scope():
+            self.model = self.architecture.start_model(
+                len(data.label_map), settings, input_size, self.batch_size // replicas
+            )
+        self.step = self.architecture.make_step(self.model, settings, input_size, strategy)
+        self.validator = self.architecture.make_judge(data.label_map, settings, input_size)
+        self._take_up(last)
         self.truth = data.val_truth()
-        self.progress = Progress()
-        self.started = time.monotonic()
         self.saved = -math.inf
         self.pulse = Pulse()
+        self.repeats = repeat_factors(data.train, len(data.label_map))
 
     # -- the run ---------------------------------------------------------------------------
 
     def train(self) -> None:
-        self._take_up()
         self.epochs = self._measure()
         self.progress.num_epochs = self.epochs
-        self.settings.save(self.out / "run.json", epochs_chosen=self.epochs, versions=_versions())
+        self.settings.save(
+            self.out / "run.json",
+            epochs_chosen=self.epochs,
+            input_size_chosen=self.input_size,
+            batch_size_used=self.batch_size,
+            versions=_versions(),
+        )
         self._write_metrics_lines()
         self.reporter.tell(
             "started",
@@ -145,15 +166,12 @@ class _Run:
             epochs=self.epochs,
             steps_per_epoch=self.steps,
             resumed_from_epoch=self.progress.epoch,
+            input_size=self.input_size,
+            batch_size=self.batch_size,
         )
         self.reporter.tell("phase", phase="training")
-        self.order = sample_order(
-            self.data.train.num_images,
-            self.epochs * self.steps * self.batch_size,
-            self.settings.seed,
-        )
-        batches = iter(self._batches(self.progress.epoch * self.steps))
-        while self.progress.epoch < self.epochs and not self.stop.is_set():
+        batches = self._batches(self._order(self.epochs * self.steps), self.progress.epoch)
+        while not self._is_over():
             loss = self._train_one_epoch(batches, self.progress.epoch)
             if loss is None:
                 break
@@ -161,49 +179,83 @@ class _Run:
         if self.progress.best_epoch is None:
             raise Stopped
 
-    def _take_up(self) -> None:
-        """Go on from the last checkpoint, where there is one. Raises TrainingError."""
+    def _is_over(self) -> bool:
+        if self.progress.epoch >= self.epochs or self.stop.is_set():
+            return True
+        patience = self.settings.patience
+        if patience is None:
+            patience = automatic_patience(min(self.epochs, MOST_EVALUATIONS))
+        if not is_out_of_patience(self.progress.epochs, patience):
+            return False
+        self.reporter.tell(
+            "log",
+            message=(
+                f"Ended after epoch {self.progress.epoch} of {self.epochs}: the AP has not become "
+                f"better in {patience} evaluations."
+            ),
+        )
+        return True
+
+    def _last_checkpoint(self) -> dict[str, np.ndarray] | None:
+        """The last checkpoint's arrays, its progress taken up. Raises TrainingError."""
         fingerprint = self.data.fingerprint()
         last = load_checkpoint(self.out / "checkpoints" / "last.npz")
-        if last is not None:
-            arrays, facts = last
+        arrays, facts = last or (None, {})
+        try:
+            self.progress = Progress(**facts)
+        except TypeError as error:
+            raise self._other_run(error) from error
+        if arrays is not None:
+            self.progress.refuse_other_run(self.settings, fingerprint, self.out)
+        self.progress.settings, self.progress.data = asdict(self.settings), fingerprint
+        return arrays
+
+    def _take_up(self, arrays: dict[str, np.ndarray] | None) -> None:
+        if arrays is not None:
             try:
-                self.progress = Progress(**facts)
-                self.progress.refuse_other_run(self.settings, fingerprint, self.out)
                 self.step.restore(arrays)
             except (KeyError, ValueError, TypeError) as error:
-                raise TrainingError(
-                    f"{self.out}: the checkpoint there is of another run ({error}). "
-                    "Choose another folder."
-                ) from error
-        self.progress.settings, self.progress.data = asdict(self.settings), fingerprint
+                raise self._other_run(error) from error
 
-    def _batches(self, first_step: int) -> Any:
-        return training_batches(
-            self.data.train,
-            self.order,
-            batch_size=self.batch_size,
-            input_size=self.settings.input_size,
-            seed=self.settings.seed,
-            augmentation=Augmentation(flip=self.settings.flip),
-            first_sample=first_step * self.batch_size,
+    def _other_run(self, error: Exception) -> TrainingError:
+        return TrainingError(
+            f"{self.out}: the checkpoint there is of another run ({error}). Choose another folder."
         )
 
-    def _train_one_epoch(self, batches: Any, epoch: int) -> float | None:
+    def _order(self, steps: int) -> np.ndarray:
+        return sample_order(
+            self.data.train.num_images, steps * self.batch_size, self.settings.seed, self.repeats
+        )
+
+    def _batches(self, order: np.ndarray, first_epoch: int) -> Iterator[Any]:
+        return iter(
+            self.architecture.batches(
+                self.data.train,
+                order,
+                self.settings,
+                input_size=self.input_size,
+                batch_size=self.batch_size,
+                first_sample=first_epoch * self.steps * self.batch_size,
+            )
+        )
+
+    def _train_one_epoch(self, batches: Iterator[Any], epoch: int) -> float | None:
         """Mean loss of the epoch; None where it was stopped in its midst."""
         total = self.epochs * self.steps
-        losses, began = [], time.monotonic()
+        losses, began, waited = [], time.monotonic(), 0.0
         for number in range(self.steps):
             if self.stop.is_set():
                 return None
+            asked = time.monotonic()
             batch = next(batches)
+            waited += time.monotonic() - asked
             rate = learning_rate(epoch * self.steps + number, total, self.settings.learning_rate)
             loss = self.step(batch, rate)
             if not math.isfinite(loss):
                 self._refuse_loss(loss, epoch, number, batch)
             losses.append(loss)
             seconds = time.monotonic() - began
-            self._tell_progress(epoch, number + 1, float(np.mean(losses)), rate, seconds)
+            self._tell_progress(epoch, number + 1, float(np.mean(losses)), rate, seconds, waited)
         return float(np.mean(losses))
 
     def _end_epoch(self, loss: float) -> None:
@@ -254,10 +306,10 @@ class _Run:
     def _is_due(self, epoch: int) -> bool:
         """Every epoch of a short run; a long one is evaluated about 40 times, and at its end."""
         every = -(-self.epochs // MOST_EVALUATIONS)
-        return epoch % every == 0 or epoch == self.epochs or epoch == 1
+        return epoch % every == 0 or epoch in (1, self.epochs)
 
-    def finish(self) -> dict[str, Any]:
-        """Judge the best checkpoint thoroughly and export it."""
+    def finish(self, near: list[tuple[str, str]]) -> dict[str, Any]:
+        """Judge the best checkpoint thoroughly and export it; ``near``: `near_duplicates`."""
         self.reporter.tell("phase", phase="evaluating")
         best = load_checkpoint(self.out / "checkpoints" / "best.npz")
         assert best is not None
@@ -265,20 +317,20 @@ class _Run:
         found = self.validator.detect(self.data.val) if self.data.val is not None else []
         metrics = evaluate(self.truth, found, self.data.label_map)
         metrics["epochs"] = self.progress.epochs
+        metrics["near_duplicates"] = {"count": len(near), "pairs": near[:MOST_NEAR_SHOWN]}
         if metrics.get("worst"):
             self.reporter.tell("worst", items=metrics["worst"])
         threshold = metrics.get("score_threshold")
         threshold = 0.5 if threshold is None else float(threshold)
         self.reporter.tell("phase", phase="exporting")
-        export_bundle(
+        self.architecture.export(
             self.validator.model,
             folder=self.out / "model",
             base=self.settings.base,
-            input_size=self.settings.input_size,
+            input_size=self.input_size,
             label_map=self.data.label_map,
             metrics=metrics,
             score_threshold=threshold,
-            iou_threshold=DEFAULT_IOU_THRESHOLD,
             revision=self.settings.revision,
             pictures=self.data.pictures(8),
         )
@@ -287,7 +339,7 @@ class _Run:
             "map_50_95": metrics.get("map_50_95"),
             "epoch": self.progress.best_epoch,
             "score_threshold": threshold,
-            "stopped": self.progress.epoch < self.epochs,
+            "stopped": self.stop.is_set() and self.progress.epoch < self.epochs,
         }
         self.reporter.tell("finished", **facts)
         return facts
@@ -299,42 +351,32 @@ class _Run:
 
         The measured steps are undone: a run does not depend on having been measured.
         """
-        pace = self._pace()
-        an_epoch = pace * self.steps
-        # Evaluating a picture takes about half as long as learning from it.
-        an_evaluation = len(self.truth) * pace / self.batch_size / 2
-        overhead = EXPORT_SECONDS + (time.monotonic() - self.started)
-        if self.progress.num_epochs is not None:
-            epochs = self.progress.num_epochs
-        elif self.settings.epochs is not None:
-            epochs = self.settings.epochs
-        elif self.settings.minutes is not None:
-            epochs = epochs_in(self.settings.minutes * 60, an_epoch, overhead, an_evaluation)
-        else:
-            epochs = automatic_epochs(self.data.train.num_images)
-        left = max(0, epochs - self.progress.epoch)
-        seconds = left * an_epoch + min(left, MOST_EVALUATIONS) * an_evaluation + overhead
-        self.reporter.tell("forecast", seconds=seconds, memory_bytes=_memory_bytes())
+        before = self.step.state()
+        seconds = seconds_a_step(
+            self._batches(self._order(MEASURED_STEPS + UNCOUNTED_STEPS), 0),
+            lambda batch: self.step(batch, 0.0),
+            self.stop.is_set,
+        )
+        self.step.restore(before)
+        pace = Pace(
+            an_epoch=seconds * self.steps,
+            an_evaluation=len(self.truth) * seconds / self.batch_size * EVALUATION_SHARE,
+            overhead=EXPORT_SECONDS + (time.monotonic() - self.began),
+        )
+        epochs = self.progress.num_epochs
+        if epochs is None:
+            epochs = pace.epochs(self.settings, self.data.train.num_images)
+        self.reporter.tell(
+            "forecast",
+            seconds=pace.seconds(max(0, epochs - self.progress.epoch)),
+            memory_bytes=peak_memory() + EXPORT_MEMORY,
+            images_per_second=self.batch_size / seconds,
+            epochs=epochs,
+        )
         return epochs
 
-    def _pace(self) -> float:
-        """Seconds a step."""
-        before = self.step.state()
-        self.order = sample_order(
-            self.data.train.num_images, (MEASURED_STEPS + 2) * self.batch_size, self.settings.seed
-        )
-        times: list[float] = []
-        for batch in self._batches(0):
-            if self.stop.is_set() and times:
-                break
-            began = time.monotonic()
-            self.step(batch, 0.0)
-            times.append(time.monotonic() - began)
-        self.step.restore(before)
-        return float(np.median(times[1:])) if len(times) > 1 else times[0]
-
     def _tell_progress(
-        self, epoch: int, step: int, loss: float, rate: float, seconds: float
+        self, epoch: int, step: int, loss: float, rate: float, seconds: float, waited: float
     ) -> None:
         if not self.pulse():
             return
@@ -350,8 +392,9 @@ class _Run:
             loss=loss,
             learning_rate=rate,
             images_per_second=self.batch_size / pace,
-            seconds_left=(total - done) * pace + EXPORT_SECONDS / 2,
-            memory_bytes=_memory_bytes(),
+            waiting=waited / seconds,
+            seconds_left=(total - done) * pace + EXPORT_SECONDS,
+            memory_bytes=peak_memory(),
             fraction=done / total,
         )
 
@@ -372,13 +415,5 @@ class _Run:
         )
 
 
-def _memory_bytes() -> int:
-    """The process's greatest memory so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _versions() -> dict[str, str]:
-    import tensorflow as tf
-
     return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}

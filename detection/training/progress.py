@@ -16,6 +16,11 @@ _WORDS = {
     "batch_size": "--batch-size",
     "seed": "--seed",
     "flip": "mirroring",
+    "crop": "cropping",
+    "colour": "colour changes",
+    "mosaic": "mosaics",
+    "patience": "--patience",
+    "precision": "--precision",
     "learning_rate": "--learning-rate",
     "revision": "dataset revision",
 }
@@ -30,6 +35,7 @@ class Progress:
         best: AP of the epoch that is kept, ``best_epoch``; None without validation images.
         seconds: time spent on training so far, over all attempts.
         epochs: the facts of each epoch event, in order.
+        batch_size: what steps really learn from, where memory asked for less than the settings.
         settings: the settings that the run was begun with, as JSON.
         data: the fingerprint of its images and boxes (`RunData.fingerprint`).
     """
@@ -40,6 +46,7 @@ class Progress:
     best: float | None = None
     seconds: float = 0.0
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    batch_size: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     data: str = ""
 

@@ -10,7 +10,7 @@ from detection.models.ssd import box_coder
 from detection.models.ssd.anchors import anchors_to_xyxy, make_anchors
 from detection.models.ssd.assignment import assign
 from detection.models.ssd.losses import detection_loss
-from detection.training.optimizer import AdamW, flatten
+from detection.training.optimizer import AdamW, assign_flat, flat_values, pull_towards
 
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 5.0
@@ -19,24 +19,29 @@ AVERAGE_DECAY = 0.998
 Batch = dict[str, tf.Tensor]
 
 
-class TrainingStep:
-    """Trains ``model`` a batch at a time; every call is one compiled graph.
+class GradientStep:
+    """Trains ``model`` a batch at a time, by the ``loss`` that a subclass gives.
 
     ``average`` holds an exponential moving average of the model's weights, which evaluates better
-    than the weights of any one step.
+    than the weights of any one step. With a ``strategy`` of several replicas (in whose scope the
+    model was made) each takes its part of the batch; loss and gradients are those of the whole.
     """
 
-    def __init__(self, model: keras.Model, input_size: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy | None = None,
+        clip_norm: float = CLIP_NORM,
+    ) -> None:
         self.model = model
-        anchors = make_anchors(input_size)
-        self.anchors = tf.constant(anchors)
-        self.anchors_xyxy = tf.constant(anchors_to_xyxy(anchors))
+        self._strategy = strategy or tf.distribute.get_strategy()
         # Keras wraps TensorFlow's variables; the graph below is built of the latter.
         self._trainable: list[tf.Variable] = [v.value for v in model.trainable_variables]
         self._weights: list[tf.Variable] = [v.value for v in model.weights]
         is_matrix = [len(variable.shape) > 1 for variable in self._trainable]
-        self.optimizer = AdamW(self._trainable, is_matrix, WEIGHT_DECAY, CLIP_NORM)
-        self._average = tf.Variable(flatten(self._weights), trainable=False)
+        with self._strategy.scope():
+            self.optimizer = AdamW(self._trainable, is_matrix, WEIGHT_DECAY, clip_norm)
+            self._average = [tf.Variable(v.numpy(), trainable=False) for v in model.weights]
         self._compiled = tf.function(self._step, reduce_retracing=True)
 
     def __call__(self, batch: Batch, learning_rate: float) -> float:
@@ -45,42 +50,36 @@ class TrainingStep:
         return float(self._compiled(tensors, tf.constant(learning_rate, tf.float32)))
 
     def loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
-        """The batch's scalar loss."""
-        outputs = self.model(batch["images"], training=training)
-        predicted = box_coder.decode(outputs["box_codes"], self.anchors)
-        assignment = assign(
-            tf.stop_gradient(tf.sigmoid(outputs["class_logits"])),
-            tf.stop_gradient(predicted),
-            self.anchors_xyxy,
-            batch["boxes_xyxy"],
-            batch["classes"],
-            batch["is_box"],
-            batch["is_ignored"],
-        )
-        return detection_loss(
-            outputs["class_logits"],
-            predicted,
-            assignment.class_targets,
-            tf.gather(batch["boxes_xyxy"], assignment.box_index, batch_dims=1),
-            assignment.box_weights,
-            assignment.ignored,
-        )
+        """The batch's scalar loss; in a replica, its part of it."""
+        raise NotImplementedError
 
     def _step(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
+        losses = self._strategy.run(self._replica_step, args=(batch, learning_rate))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    def _replica_step(self, batch: Batch, learning_rate: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        if replicas > 1:
+            first = context.replica_id_in_sync_group
+            batch = {name: values[first::replicas] for name, values in batch.items()}
         with tf.GradientTape() as tape:
             loss = self.loss(batch, training=True)
         gradients = tape.gradient(loss, self._trainable)
+        if replicas > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         self.optimizer.apply(gradients, learning_rate)
         step = tf.cast(self.optimizer.step, tf.float32)
         decay = tf.minimum(AVERAGE_DECAY, (1.0 + step) / (10.0 + step))
-        self._average.assign_sub((1.0 - decay) * (self._average - flatten(self._weights)))
+        for average, weight in zip(self._average, self._weights, strict=True):
+            pull_towards(average, weight.read_value(), 1.0 - decay)
         return loss
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that the next step depends on, by name."""
         arrays = {f"model/{v.path}": v.numpy() for v in self.model.weights}
         arrays |= {f"optimizer/{name}": value for name, value in self.optimizer.state().items()}
-        arrays["average"] = self._average.numpy()
+        arrays["average"] = flat_values(self._average)
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -91,14 +90,51 @@ class TrainingStep:
         self.optimizer.restore(
             {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
         )
-        self._average.assign(arrays["average"])
+        assign_flat(self._average, arrays["average"])
 
     def averaged_weights(self) -> dict[str, np.ndarray]:
         """The averaged weights by the model's own names: what is evaluated and exported."""
-        weights, start = {}, 0
-        average = self._average.numpy()
-        for variable in self.model.weights:
-            size = int(np.prod(variable.shape))
-            weights[variable.path] = average[start : start + size].reshape(variable.shape)
-            start += size
-        return weights
+        pairs = zip(self.model.weights, self._average, strict=True)
+        return {variable.path: average.numpy() for variable, average in pairs}
+
+
+class TrainingStep(GradientStep):
+    """The step of an SSD."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        input_size: int,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        super().__init__(model, strategy)
+        anchors = make_anchors(input_size)
+        self.anchors = tf.constant(anchors)
+        self.anchors_xyxy = tf.constant(anchors_to_xyxy(anchors))
+
+    def loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
+        """The batch's scalar loss; in a replica, its part of it."""
+        outputs = self.model(batch["images"], training=training)
+        logits = tf.cast(outputs["class_logits"], tf.float32)
+        predicted = box_coder.decode(tf.cast(outputs["box_codes"], tf.float32), self.anchors)
+        assignment = assign(
+            tf.stop_gradient(tf.sigmoid(logits)),
+            tf.stop_gradient(predicted),
+            self.anchors_xyxy,
+            batch["boxes_xyxy"],
+            batch["classes"],
+            batch["is_box"],
+            batch["is_ignored"],
+        )
+        total, positives = detection_loss(
+            logits,
+            predicted,
+            assignment.class_targets,
+            tf.gather(batch["boxes_xyxy"], assignment.box_index, batch_dims=1),
+            assignment.box_weights,
+            assignment.ignored,
+        )
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            positives = context.all_reduce(tf.distribute.ReduceOp.SUM, positives)
+        return total / tf.maximum(positives, 1.0)

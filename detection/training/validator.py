@@ -18,11 +18,14 @@ BATCH = 8
 
 
 class Validator:
-    """A second copy of the model, which takes the averaged weights and detects with them."""
+    """Detects with the averaged weights, in float32, by a copy of the model of its own.
+
+    ``model`` is that copy: as the trained one, but not it.
+    """
 
     def __init__(self, model: keras.Model, label_map: LabelMap, input_size: int) -> None:
         self.label_map = label_map
-        self.model = keras.models.clone_model(model)
+        self.model = model
         self._anchors = tf.constant(make_anchors(input_size))
         self._compiled = tf.function(self._forward, reduce_retracing=True)
 

@@ -1,18 +1,20 @@
 // How long a run will take: the same sum as webapp/training/forecast.py.
 
 /**
- * facts: { images_per_second, pace_size, memory, overhead, start_seconds, automatic_epochs, images }
- * chosen: { images, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize }
+ * facts: { images_per_second, pace_size, auto_size, memory, start_seconds, automatic_epochs, images }
+ * chosen: { images, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize };
+ *   inputSize is NaN where it is left to the boxes' sizes.
  * Returns { seconds, epochs, pace, memory }; seconds is NaN where nothing sensible was entered.
  */
 export function forecast(facts, chosen) {
-  const scale = (facts.pace_size / chosen.inputSize) ** 2;
+  const scale = (facts.pace_size / (chosen.inputSize || facts.auto_size)) ** 2;
   const pace = facts.images_per_second * scale;
-  const perEpoch = (facts.overhead * chosen.images) / pace;
+  const perEpoch = chosen.images / pace;
   const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
   if (chosen.length === "minutes") {
     const seconds = chosen.minutes * 60;
-    return { seconds: facts.start_seconds + seconds, epochs: perEpoch ? Math.max(1, Math.floor(seconds / perEpoch)) : 0, pace, memory };
+    const epochs = perEpoch ? Math.max(1, Math.floor((seconds - facts.start_seconds) / perEpoch)) : 0;
+    return { seconds: Math.max(seconds, facts.start_seconds + epochs * perEpoch), epochs, pace, memory };
   }
   const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images);
   return { seconds: epochs ? facts.start_seconds + epochs * perEpoch : NaN, epochs, pace, memory };

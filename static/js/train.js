@@ -23,6 +23,8 @@ function show() {
   });
   at("forecast").textContent = images ? about(result.seconds) : "–";
   at("epochs").textContent = result.epochs ? (length === "minutes" ? `about ${result.epochs}` : String(result.epochs)) : "–";
+  const size = at("auto-size");
+  if (size) size.hidden = chosen.get("input_size") !== "auto";
   at("pace").textContent = `about ${Math.max(1, Math.round(result.pace))}`;
   at("memory").textContent = `about ${(result.memory / 1e9).toFixed(1)} GB`;
   at("learns").firstChild.textContent = `${images} `;

@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from detection.training.progress import Progress
-from detection.training.settings import TrainingError, TrainingSettings, epochs_in
+from detection.training.settings import (
+    TrainingError,
+    TrainingSettings,
+    automatic_patience,
+    epochs_in,
+    is_out_of_patience,
+)
 
 FOLDER = Path("runs/7")
-SETTINGS = TrainingSettings(epochs=40, seed=1)
+SETTINGS = TrainingSettings(epochs=40, seed=1, input_size=300)
 
 
 def begun() -> Progress:
@@ -34,6 +40,8 @@ def test_a_new_run_refuses_nothing():
         ({"epochs": None}, "begun with --epochs 40, and now it is left open"),
         ({"flip": False}, "begun with mirroring on, and now it is off"),
         ({"input_size": 448}, "begun with --input-size 300, and now it is 448"),
+        ({"mosaic": True}, "begun with mosaics off, and now it is on"),
+        ({"patience": 3}, "begun with --patience left open, and now it is 3"),
         ({"revision": "f00"}, "begun with dataset revision left open, and now it is f00"),
     ],
 )
@@ -54,3 +62,21 @@ def test_evaluations_take_their_share_of_a_time_budget():
     assert epochs_in(600, 10, 60, 2) == 46
     assert epochs_in(180, 10, 60, 2) == 10
     assert epochs_in(30, 10, 60, 2) == 1
+
+
+def evaluated(*scores: float | None) -> list[dict[str, object]]:
+    return [{"epoch": number, "map_50_95": score} for number, score in enumerate(scores, 1)]
+
+
+def test_patience_ends_after_so_many_evaluations_without_a_better_one():
+    falling = evaluated(0.2, 0.5, 0.4, None, 0.5)
+    assert is_out_of_patience(falling, 2)
+    assert not is_out_of_patience(falling, 3)
+    assert not is_out_of_patience(evaluated(0.2, 0.5, 0.4, 0.6), 2)
+    assert not is_out_of_patience(falling, 0)
+    assert not is_out_of_patience(evaluated(None, None, None), 2)
+
+
+def test_patience_is_for_runs_that_are_long_enough():
+    assert automatic_patience(5) == 8
+    assert automatic_patience(40) == 16

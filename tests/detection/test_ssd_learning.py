@@ -147,7 +147,7 @@ def test_an_ignored_box_is_neither_learnt_nor_punished() -> None:
     assert not np.any(found.box_weights)
     assert found.ignored[0].numpy().tolist() == [1.0, 0.0]
     logits = floats([[[3.0, 3.0], [-30.0, -30.0]]])
-    loss = detection_loss(
+    loss, _ = detection_loss(
         logits, floats([[LEFT, RIGHT]]), found.class_targets, floats([[LEFT, LEFT]]),
         found.box_weights, found.ignored,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from detection.training.checkpoints import load_checkpoint, save_checkpoint
+from detection.training.input_size import choose_input_size
 from detection.training.schedule import learning_rate
 from detection.training.settings import (
     TrainingError,
@@ -22,10 +23,17 @@ tf = pytest.importorskip("tensorflow")
 
 import keras  # noqa: E402
 
-from detection.input_pipeline import Augmentation, sample_order, training_batches  # noqa: E402
+from detection.input_pipeline import (  # noqa: E402
+    Augmentation,
+    repeat_factors,
+    sample_order,
+    training_batches,
+)
 from detection.label_map import LabelMap  # noqa: E402
 from detection.models.ssd.detector import build_detector  # noqa: E402
+from detection.training.devices import dtype_policy  # noqa: E402
 from detection.training.optimizer import AdamW  # noqa: E402
+from detection.training.pointwise import learn_by_matrix_products  # noqa: E402
 from detection.training.step import TrainingStep  # noqa: E402
 from detection.training.validator import Validator  # noqa: E402
 
@@ -78,11 +86,20 @@ def test_learning_rate_rises_then_falls_to_a_fiftieth():
 @pytest.mark.parametrize(
     "wrong",
     [{"epochs": 0}, {"minutes": 0.0}, {"minutes": float("nan")}, {"input_size": 32},
-     {"batch_size": 0}],
+     {"batch_size": 0}, {"patience": -1}, {"precision": "half"}, {"learning_rate": 0.0}],
 )  # fmt: skip
 def test_senseless_settings_are_refused_in_words(wrong):
     with pytest.raises(TrainingError, match=r"[.]$"):
         TrainingSettings(**wrong)
+
+
+def test_the_input_size_goes_by_the_small_boxes():
+    assert choose_input_size([]) == 300
+    assert choose_input_size([0.06] * 100) == 300  # 18 pixels
+    assert choose_input_size([0.045] * 100) == 384  # 13.5 pixels at 300, 17.3 at 384
+    assert choose_input_size([0.04] * 100) == 448
+    assert choose_input_size([0.01] * 100) == 512
+    assert choose_input_size([0.01] * 5 + [0.3] * 95) == 300  # these few may be missed
 
 
 # -- the pipeline --------------------------------------------------------------------------------
@@ -105,11 +122,14 @@ def test_without_augmentation_pictures_and_boxes_stay_as_they_are():
     assert batch["picture"].numpy().tolist() == [0, 1, 2, 3]
 
 
-def test_boxes_follow_the_crop_and_the_flip():
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_boxes_follow_the_crop_the_flip_and_the_mosaic(mosaic: bool):
     """The rectangle's colour is found within its moved box, and the box is full of it."""
     split = scene_split(4, SIDE)
-    seen = 0
-    for batch in batches(split, sample_order(4, 40, 5), augmentation=Augmentation(colour=False)):
+    seen, most = 0, 0
+    augmentation = Augmentation(colour=False, mosaic=mosaic)
+    for batch in batches(split, sample_order(4, 40, 5), augmentation=augmentation):
+        most = max(most, int(batch["is_box"].numpy().sum(axis=1).max()))
         for row in range(4):
             pixels = (batch["images"][row].numpy() + 1) * 127.5
             for box, is_box in zip(batch["boxes_xyxy"][row], batch["is_box"][row], strict=True):
@@ -121,6 +141,46 @@ def test_boxes_follow_the_crop_and_the_flip():
                     assert abs(inner.mean() - 130) > 5
                     seen += 1
     assert seen > 40
+    assert (most > len(COLOURS)) == mosaic
+
+
+@pytest.mark.parametrize("left_out", ["flip", "crop", "colour"])
+def test_each_change_can_be_left_out(left_out: str):
+    """With only one change on, samples differ; with it off as well, they are the pictures."""
+    split, order = scene_split(2, SIDE), np.zeros(8, np.int64)
+    alone = dict.fromkeys(["flip", "crop", "colour", "mosaic"], False) | {left_out: True}
+
+    def changed(**switches: bool) -> float:
+        found = [
+            batch["images"].numpy()
+            for batch in batches(split, order, augmentation=Augmentation(**switches))
+        ]
+        return float(np.abs(np.concatenate(found) - (split.pixels[0] / 127.5 - 1.0)).max())
+
+    assert changed(**alone) > 0.2
+    assert changed(**(alone | {left_out: False})) < 1e-5
+
+
+def test_pictures_with_a_rare_label_are_shown_more_often():
+    split = scene_split(40, SIDE)
+    split.classes[:] = 0
+    split.classes[7, 1] = 1  # one picture of 40 holds the second label
+    factors = repeat_factors(split, len(LABELS))
+    assert factors[7] == pytest.approx(2.0)  # the root of 0.1 over 1 in 40
+    assert np.delete(factors, 7).tolist() == [1.0] * 39
+    order = sample_order(40, 4100, 3, factors)
+    assert np.bincount(order)[7] == pytest.approx(200, abs=2)
+    assert sorted(set(order.tolist())) == list(range(40))
+
+
+def test_hidden_boxes_are_neither_learnt_nor_punished_after_a_crop():
+    split = scene_split(4, SIDE)
+    ignored = 0
+    for batch in batches(split, sample_order(4, 80, 5)):
+        both = batch["is_box"] * batch["is_ignored"]
+        assert not np.any(both)
+        ignored += int(batch["is_ignored"].numpy().sum())
+    assert ignored > 0
 
 
 def test_the_same_sample_is_the_same_after_a_resume():
@@ -148,7 +208,7 @@ def test_adamw_clips_by_the_norm_of_all():
     one, other = tf.Variable([0.0]), tf.Variable([0.0])
     optimizer = AdamW([one, other], [False, False], weight_decay=0.0, clip_norm=1.0)
     optimizer.apply([tf.constant([3.0]), tf.constant([4.0])], tf.constant(0.0))
-    np.testing.assert_allclose(optimizer.first_moment, [0.06, 0.08], atol=1e-7)
+    np.testing.assert_allclose(optimizer.state()["first_moment"], [0.06, 0.08], atol=1e-7)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +229,7 @@ def test_a_tiny_model_overfits_four_pictures(learnt):
     step, losses = learnt
     assert np.mean(losses[-5:]) < 0.35 * np.mean(losses[:5])
     split = scene_split(4, SIDE)
-    validator = Validator(step.model, LABELS, SIDE)
+    validator = Validator(keras.models.clone_model(step.model), LABELS, SIDE)
     validator.take_weights(step.averaged_weights())
     for row, found in enumerate(validator.detect(split)):
         assert {detection.label for detection in found[:2]} == set(COLOURS)
@@ -183,7 +243,7 @@ def test_saved_and_loaded_it_detects_the_same(learnt, tmp_path: Path):
     step, _ = learnt
     split = scene_split(4, SIDE)
     save_checkpoint(tmp_path / "best.npz", step.averaged_weights(), {"epoch": 7})
-    first = Validator(step.model, LABELS, SIDE)
+    first = Validator(keras.models.clone_model(step.model), LABELS, SIDE)
     first.take_weights(step.averaged_weights())
     arrays, facts = load_checkpoint(tmp_path / "best.npz")
     second = Validator(build_detector(len(LABELS), SIDE, width=0.25), LABELS, SIDE)
@@ -208,6 +268,45 @@ def test_a_resumed_run_ends_as_an_uncut_one(tmp_path: Path):
     assert wanted.keys() == found.keys()
     for name, values in wanted.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_matrix_products_compute_what_convolutions_do(precision: str):
+    keras.utils.set_random_seed(5)
+    with dtype_policy(precision):
+        model = build_detector(2, SIDE, width=0.25)
+    for weight in model.trainable_variables:  # small random ones hide differences
+        weight.assign(weight + 0.05)
+    picture = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 3)).astype(np.float32)
+    before = model(picture, training=False)
+    assert learn_by_matrix_products(model) == 54
+    after = model(picture, training=False)
+    for name, values in before.items():
+        tolerance = 1e-3 if precision == "float32" else 0.1
+        np.testing.assert_allclose(
+            after[name].numpy().astype(np.float32), values.numpy().astype(np.float32),
+            rtol=tolerance, atol=tolerance * float(np.abs(values).max()),
+        )  # fmt: skip
+    assert keras.models.clone_model(model)(picture, training=False).keys() == after.keys()
+
+
+def test_mixed_precision_learns_in_float32_weights():
+    with dtype_policy("mixed_bfloat16"):
+        step = tiny_step()
+    split = scene_split(4, SIDE)
+    losses = [step(batch, 2e-3) for batch in batches(split, sample_order(4, 80, 5))]
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    assert {str(weight.dtype) for weight in step.model.weights} == {"float32"}
+
+
+def test_a_run_is_the_same_again_to_the_last_bit():
+    split, order = scene_split(4, SIDE), sample_order(4, 4 * 8, 9)
+    ends = []
+    for _ in range(2):
+        step = tiny_step()
+        ends.append([step(batch, 1e-3) for batch in batches(split, order)])
+    assert ends[0] == ends[1]
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path):

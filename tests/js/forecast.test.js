@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { about, forecast } from "../../static/js/forecast.js";
 
-const facts = { images_per_second: 24, pace_size: 300, memory: 1.5e9, overhead: 1, start_seconds: 10, automatic_epochs: 40, epochs_by_images: { 50: 60 } };
+const facts = { images_per_second: 24, pace_size: 300, auto_size: 300, memory: 1.5e9, start_seconds: 10, automatic_epochs: 40, epochs_by_images: { 50: 60 } };
 const chosen = { images: 120, length: "auto", epochs: 5, minutes: 5, inputSize: 300, batchSize: 8 };
 
 test("automatic: the engine's epochs at the machine's pace", () => {
@@ -23,10 +23,15 @@ test("a larger image costs by its area, in time and memory", () => {
   assert.ok(large.memory > small.memory);
 });
 
-test("minutes are minutes", () => {
+test("minutes are minutes, starting and exporting included", () => {
   const { seconds, epochs } = forecast(facts, { ...chosen, length: "minutes" });
-  assert.equal(seconds, 310);
-  assert.equal(epochs, 60);
+  assert.equal(seconds, 300);
+  assert.equal(epochs, 58);
+});
+
+test("a size that is left to the boxes is the one that they need", () => {
+  const { pace } = forecast({ ...facts, auto_size: 600 }, { ...chosen, inputSize: NaN });
+  assert.equal(pace, 6);
 });
 
 test("nothing sensible entered gives no forecast", () => {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 WIDTH, HEIGHT = 356.0, 228.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 348.0, 10.0, 202.0
@@ -85,6 +86,66 @@ def precision_recall(
     if recall is not None and precision is not None:
         mark = Mark(*place(recall, precision), precision=precision, recall=recall)
     return PrecisionRecall(curves[:MAX_CURVES], max(0, len(curves) - MAX_CURVES), mark)
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBar:
+    """Detections of one range of scores: how sure the model was, and how often it was right."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+    right: float
+    count: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Bars of how often detections are right, beside the line where a score means what it says."""
+
+    bars: list[ReliabilityBar]
+
+    @property
+    def line(self) -> str:
+        (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
+        return f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"
+
+    @property
+    def ticks(self) -> list[Tick]:
+        return [Tick(value, *place(value / 100, value / 100)) for value in TICKS]
+
+    @property
+    def surest(self) -> ReliabilityBar:
+        return self.bars[-1]
+
+
+BAR_GAP = 2.0
+
+
+def reliability(bins: Sequence[dict[str, Any]]) -> Reliability | None:
+    """The diagram of metrics.json's calibration bins; None without any."""
+    bars = []
+    for one in bins:
+        left, top = place(one["low"], one["right"])
+        right, bottom = place(one["high"], 0)
+        bars.append(
+            ReliabilityBar(
+                x=left + BAR_GAP / 2,
+                y=top,
+                width=right - left - BAR_GAP,
+                height=max(bottom - top, 0.5),
+                score=one["score"],
+                right=one["right"],
+                count=one["count"],
+                low=one["low"],
+                high=one["high"],
+            )
+        )
+    return Reliability(bars) if bars else None
 
 
 SCALE_LEFT, SCALE_RIGHT = 4.0, 296.0

@@ -12,6 +12,7 @@ from webapp.training.labels_shown import palette_index, shown_labels
 KINDS = {
     "missed": ("Missed", "empty"),
     "false": ("False", "x"),
+    "duplicate": ("Duplicate", "copy"),
     "wrong_label": ("Wrong label", "tag"),
     "poor_box": ("Poor box", "fit"),
 }
@@ -97,7 +98,7 @@ def _shown(
         image=str(item.get("image", "")),
         label=label,
         corner=corner,
-        image_url=reverse("labeling:editor", args=[image.project_id, image.pk]) if image else "",
+        image_url=_editor_url(image, item) if image else "",
         thumbnail_url=reverse("datasets:preview", args=[image.project_id, image.pk])
         if image
         else "",
@@ -106,6 +107,13 @@ def _shown(
         view=_view(boxes, width, height),
         boxes=boxes,
     )
+
+
+def _editor_url(image: Image, item: dict[str, Any]) -> str:
+    """The editor at the error's box."""
+    url = reverse("labeling:editor", args=[image.project_id, image.pk])
+    corners = item.get("box") or []
+    return f"{url}#at={','.join(f'{value:g}' for value in corners)}" if len(corners) == 4 else url
 
 
 def _box(
@@ -137,6 +145,8 @@ def _words(kind: str, label: str, item: dict[str, Any], found: list[ShownBox]) -
         return f"{label} called {said}" if said != label else f"{label}, wrong label"
     if kind == "poor_box":
         return f"Poor box, IoU {iou:.2f}" if iou is not None else f"Poor box of {label}"
+    if kind == "duplicate":
+        return f"{label} found twice"
     return f"False {label}, {100 * score:.0f} %" if score is not None else f"False {label}"
 
 

@@ -7,52 +7,78 @@ from detection.training.settings import automatic_epochs
 from webapp.leases import Status
 from webapp.training.models import TrainingRun
 
-# Measured at 300 px, batch 8, on two CPU cores.
-PACE = 24.0
-PACE_SIZE = 300
-MEMORY = 1_500_000_000
-# Starting, evaluating and exporting, beside the training steps themselves.
-OVERHEAD = 1.12
-START_SECONDS = 15.0
+# Measured at PACE_SIZE, a batch of PACE_BATCH, on two CPU cores: images a second, judging included,
+# and what starting, judging at the end and exporting take besides.
+PACE = 20.0
+PACE_SIZE, PACE_BATCH = 300, 8
+MEMORY = 1_800_000_000
+START_SECONDS = 100.0
+# The part of the memory that does not grow with the images and the batch.
+FIXED_MEMORY = 0.5
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Images a second at PACE_SIZE, the memory that it took, and where the figures come from."""
+    """Images a second at PACE_SIZE, judging included; seconds for the rest; memory; and whence."""
 
     images_per_second: float
-    memory: int
+    overhead: float
+    memory: float
     words: str
     measured: bool
 
 
 def machine_pace() -> Pace:
-    """From the newest finished run of this installation, else the documented figure."""
+    """From the newest finished run of this installation, else the documented figures."""
     run = (
         TrainingRun.objects.filter(status=Status.FINISHED, images_per_second__gt=0)
+        .select_related("revision")
         .order_by("-finished_at")
         .first()
     )
     if run is None or run.images_per_second is None:
-        return Pace(PACE, MEMORY, "from two CPU cores; a GPU is many times quicker", measured=False)
-    scale = (run.input_size / PACE_SIZE) ** 2
+        words = "from two CPU cores; a GPU is many times quicker"
+        return Pace(PACE, START_SECONDS, MEMORY, words, measured=False)
+    pace, overhead = _measured(run)
+    memory = (
+        run.memory_bytes / memory_factor(run.input_size, run.batch_size)
+        if (run.memory_bytes)
+        else MEMORY
+    )
     return Pace(
-        run.images_per_second * scale,
-        run.memory_bytes or MEMORY,
-        "from the speed of the last run on this machine",
+        pace * (run.input_size / PACE_SIZE) ** 2,
+        overhead,
+        memory,
+        "from the last run on this machine",
         measured=True,
     )
 
 
-def forecast_facts(num_train: int, waits: float | None) -> dict[str, Any]:
+def _measured(run: TrainingRun) -> tuple[float, float]:
+    """Images a second over the whole of a finished run's training, and its other seconds."""
+    last = run.epoch_metrics.exclude(seconds=None).order_by("-epoch").first()
+    images = run.revision.counts.get("splits", {}).get("train", {}).get("images", 0)
+    if last is None or not last.seconds or not images or not run.started_at or not run.finished_at:
+        return run.images_per_second or PACE, START_SECONDS
+    took = (run.finished_at - run.started_at).total_seconds()
+    return last.epoch * images / last.seconds, max(took - last.seconds, 1.0)
+
+
+def memory_factor(input_size: int, batch_size: int) -> float:
+    """Memory, against that at PACE_SIZE and PACE_BATCH."""
+    pixels = (input_size / PACE_SIZE) ** 2 * batch_size / PACE_BATCH
+    return FIXED_MEMORY + (1 - FIXED_MEMORY) * pixels
+
+
+def forecast_facts(num_train: int, auto_size: int, waits: float | None) -> dict[str, Any]:
     """What the page's script needs to forecast any choice (static/js/train.js)."""
     pace = machine_pace()
     return {
         "images_per_second": pace.images_per_second,
         "pace_size": PACE_SIZE,
+        "auto_size": auto_size,
         "memory": pace.memory,
-        "overhead": OVERHEAD,
-        "start_seconds": START_SECONDS,
+        "start_seconds": pace.overhead,
         "images": num_train,
         "automatic_epochs": automatic_epochs(num_train) if num_train else 0,
         "waits": waits,
@@ -63,5 +89,6 @@ def forecast_facts(num_train: int, waits: float | None) -> dict[str, Any]:
 
 def forecast_seconds(facts: dict[str, Any], epochs: int, input_size: int) -> float:
     """Seconds of training `epochs` at `input_size`: the same sum as in train.js."""
-    pace = facts["images_per_second"] * (PACE_SIZE / input_size) ** 2
-    return START_SECONDS + OVERHEAD * facts["images"] * epochs / pace
+    pace: float = facts["images_per_second"] * (PACE_SIZE / input_size) ** 2
+    seconds: float = facts["start_seconds"] + facts["images"] * epochs / pace
+    return seconds

@@ -10,13 +10,16 @@ MAX_SEED = 2**31 - 1
 MAX_MINUTES = 7 * 24 * 60
 MAX_EPOCHS = 10_000
 MAX_BATCH = 256
+AUTO = "auto"
 INPUT_SIZES = [
+    (AUTO, "Automatic, by the size of the boxes"),
     (300, "300 px, as the base was trained"),
     (384, "384 px"),
     (448, "448 px, finds smaller things"),
     (512, "512 px, smallest things, slowest"),
 ]
 NOW = "now"
+SWITCHES = ("flip", "crop", "colour", "mosaic", "early_stop")
 
 
 class TrainForm(forms.Form):
@@ -29,12 +32,14 @@ class TrainForm(forms.Form):
     length = forms.ChoiceField(choices=LENGTHS, initial="auto", required=False)
     minutes = forms.IntegerField(required=False, min_value=1, max_value=MAX_MINUTES, initial=5)
     epochs = forms.IntegerField(required=False, min_value=1, max_value=MAX_EPOCHS, initial=40)
-    input_size = forms.TypedChoiceField(
-        choices=INPUT_SIZES, coerce=int, initial=300, required=False, empty_value=300
-    )
+    input_size = forms.ChoiceField(choices=INPUT_SIZES, initial=AUTO, required=False)
     batch_size = forms.IntegerField(required=False, min_value=1, max_value=MAX_BATCH, initial=8)
     seed = forms.IntegerField(required=False, min_value=0, max_value=MAX_SEED, initial=0)
     flip = forms.BooleanField(required=False, initial=True)
+    crop = forms.BooleanField(required=False, initial=True)
+    colour = forms.BooleanField(required=False, initial=True)
+    mosaic = forms.BooleanField(required=False, initial=False)
+    early_stop = forms.BooleanField(required=False, initial=True)
 
     def __init__(self, project: Project, bases: list[str], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,10 +70,10 @@ class TrainForm(forms.Form):
             "base": data["base"],
             "epochs": data["epochs"],
             "minutes": data["minutes"],
-            "input_size": data["input_size"],
+            "input_size": None if data["input_size"] in ("", AUTO) else int(data["input_size"]),
             "batch_size": data["batch_size"] or 8,
             "seed": data["seed"] or 0,
-            "flip": data["flip"],
+            **{name: data[name] for name in SWITCHES},
         }
 
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from webapp.leases import Status
 from webapp.training.errors_shown import shown_errors
+from webapp.training.forms import AUTO, SWITCHES
 from webapp.training.labels_shown import palette_index
 from webapp.training.models import TrainedModel, TrainingRun
 from webapp.training.queue import wait_of
@@ -110,10 +111,10 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
         "length": length,
         "minutes": run.minutes_asked or "",
         "epochs": run.epochs_asked or "",
-        "input_size": run.input_size,
+        "input_size": run.input_size_asked or AUTO,
         "batch_size": run.batch_size,
         "seed": run.seed,
-        **({"flip": "on"} if run.flip else {}),
+        **{name: "on" for name in SWITCHES if getattr(run, name)},
     }
 
 

@@ -21,6 +21,7 @@ class LabelScore:
     num_boxes: int | None
     found: int | None = None
     false: int | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,16 @@ class Totals:
         return self.found / self.boxes if self.boxes else None
 
 
+@dataclass(frozen=True, slots=True)
+class SizeScore:
+    """How well things of one size are found: up to 32 pixels a side, up to 96, or larger."""
+
+    title: str
+    pixels: str
+    ap: float | None
+    recall: float | None
+
+
 @dataclass(frozen=True)
 class Measures:
     map_50: float | None
@@ -67,16 +78,17 @@ class Measures:
     num_boxes: int | None
     threshold: float
     interval: tuple[float, float] | None
+    strict_interval: tuple[float, float] | None = None
+    by_size: list[SizeScore] = field(default_factory=list)
+    recall: float | None = None
+    reliability: charts.Reliability | None = None
+    warnings: list[str] = field(default_factory=list)
     scores: list[LabelScore] = field(default_factory=list)
     precision_recall: charts.PrecisionRecall | None = None
     columns: list[str] = field(default_factory=list)
     confusion: list[ConfusionRow] = field(default_factory=list)
     totals: Totals | None = None
     errors: list[ShownError] = field(default_factory=list)
-
-    @property
-    def few(self) -> bool:
-        return self.num_boxes is not None and self.num_boxes < FEW_BOXES
 
     @property
     def weakest(self) -> LabelScore | None:
@@ -106,7 +118,12 @@ def measures_of(model: TrainedModel) -> Measures:
         num_images=metrics.get("num_images"),
         num_boxes=metrics.get("num_boxes"),
         threshold=model.score_threshold,
-        interval=_interval(metrics),
+        interval=_interval(metrics, "map_50_interval"),
+        strict_interval=_interval(metrics, "map_50_95_interval"),
+        by_size=_by_size(metrics),
+        recall=metrics.get("recall"),
+        reliability=charts.reliability((metrics.get("calibration") or {}).get("bins") or []),
+        warnings=_warnings(metrics, labels),
         scores=_scores(metrics, labels, matrix, names),
         precision_recall=_precision_recall(metrics, labels, totals),
         columns=[_shown(name, labels, "missed") for name in names],
@@ -116,8 +133,50 @@ def measures_of(model: TrainedModel) -> Measures:
     )
 
 
-def _interval(metrics: dict[str, Any]) -> tuple[float, float] | None:
-    pair = metrics.get("map_50_interval")
+def _by_size(metrics: dict[str, Any]) -> list[SizeScore]:
+    """COCO's three sizes; those of which val has no box are left out."""
+    found = [
+        SizeScore(title, pixels, metrics.get(f"map_{name}"), metrics.get(f"recall_{name}"))
+        for name, title, pixels in (
+            ("small", "Small", "under 32 px"),
+            ("medium", "Medium", "32 to 96 px"),
+            ("large", "Large", "over 96 px"),
+        )
+    ]
+    return [one for one in found if one.ap is not None]
+
+
+def _warnings(metrics: dict[str, Any], labels: dict[str, ShownLabel]) -> list[str]:
+    """What makes the score say less than it seems to, in sentences."""
+    found = []
+    boxes = metrics.get("num_boxes")
+    if boxes is not None and boxes < FEW_BOXES:
+        noun, verb = ("box", "is") if boxes == 1 else ("boxes", "are")
+        found.append(
+            f"{boxes} validation {noun} {verb} few: as many others could give quite another score. "
+            "Add images to val."
+        )
+    near = metrics.get("near_duplicates") or {}
+    if count := near.get("count"):
+        first = (near.get("pairs") or [["", ""]])[0]
+        found.append(
+            f"{count} validation image{'s show' if count > 1 else ' shows'} almost the same as a "
+            f"training image, such as {first[1]} and {first[0]}: the score flatters. Keep such "
+            "images in one split."
+        )
+    without = [
+        labels[item["label"]].shown if item.get("label") in labels else str(item.get("label"))
+        for item in metrics.get("per_label") or []
+        if item.get("num_boxes") == 0
+    ]
+    if boxes and without:
+        names = ", ".join(without[:5]) + (f" and {len(without) - 5} more" if without[5:] else "")
+        found.append(f"No validation box has the label {names}: how well it is found is not known.")
+    return found
+
+
+def _interval(metrics: dict[str, Any], name: str) -> tuple[float, float] | None:
+    pair = metrics.get(name)
     return (float(pair[0]), float(pair[1])) if isinstance(pair, list) and len(pair) == 2 else None
 
 
@@ -155,6 +214,7 @@ def _scores(
                 num_boxes=item.get("num_boxes"),
                 found=matrix[at][at] if at is not None else None,
                 false=matrix[-1][at] if at is not None else None,
+                threshold=(metrics.get("score_thresholds") or {}).get(name),
             )
         )
     return scores

@@ -28,10 +28,17 @@ class TrainingRun(LeasedRow):
     # Neither given: the engine chooses the epochs from the number of images.
     epochs_asked = models.PositiveIntegerField(null=True)
     minutes_asked = models.PositiveIntegerField(null=True)
+    # Not given: chosen by the boxes' sizes; `input_size` is what that comes to.
+    input_size_asked = models.PositiveIntegerField(null=True)
     input_size = models.PositiveIntegerField(default=300)
     batch_size = models.PositiveIntegerField(default=8)
     seed = models.BigIntegerField(default=0)
+    # The random changes that the images go through.
     flip = models.BooleanField(default=True)
+    crop = models.BooleanField(default=True)
+    colour = models.BooleanField(default=True)
+    mosaic = models.BooleanField(default=False)
+    early_stop = models.BooleanField(default=True)
 
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.WAITING)
     forecast_seconds = models.FloatField(null=True)
@@ -44,6 +51,8 @@ class TrainingRun(LeasedRow):
     loss = models.FloatField(null=True)
     learning_rate = models.FloatField(null=True)
     images_per_second = models.FloatField(null=True)
+    # The share of the time that steps wait for data.
+    waiting = models.FloatField(null=True)
     memory_bytes = models.PositiveBigIntegerField(null=True)
     seconds_left = models.FloatField(null=True)
     best_epoch = models.PositiveIntegerField(null=True)

@@ -7,7 +7,7 @@ from webapp.training.models import EpochMetrics, LogLine, TrainingRun
 
 PROGRESS = (
     "epoch", "epochs", "step", "steps", "fraction", "loss", "learning_rate",
-    "images_per_second", "memory_bytes", "seconds_left",
+    "images_per_second", "waiting", "memory_bytes", "seconds_left",
 )  # fmt: skip
 
 
@@ -27,6 +27,7 @@ def _started(run: TrainingRun, event: dict[str, Any]) -> None:
         epochs=event.get("epochs"),
         steps=event.get("steps_per_epoch"),
         epoch=event.get("resumed_from_epoch") or 0,
+        input_size=event.get("input_size") or run.input_size,
     )
     resumed = event.get("resumed_from_epoch")
     _say(run, f"goes on from the checkpoint of epoch {resumed}" if resumed else "training starts")

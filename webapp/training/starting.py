@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from detection.bases import BASES
+from detection.training.input_size import OFFERED_SIZES
 from webapp.datasets.freezing import NotTrainable, freeze
 from webapp.datasets.models import DatasetRevision
 from webapp.projects.models import Project
@@ -24,12 +25,16 @@ def start_run(
     base: str = DEFAULT_BASE,
     epochs: int | None = None,
     minutes: int | None = None,
-    input_size: int = 300,
+    input_size: int | None = None,
     batch_size: int = 8,
     seed: int = 0,
-    flip: bool = True,
+    **switches: bool,
 ) -> TrainingRun:
-    """Queue a run on `revision`, or on the working set, frozen now. Raises NotTrainable."""
+    """Queue a run on `revision`, or on the working set, frozen now. Raises NotTrainable.
+
+    Without an `input_size` the trainer chooses it. `switches`: flip, crop, colour, mosaic and
+    early_stop, as `TrainingRun` has them.
+    """
     if base not in BASES:
         raise NotTrainable(f"There is no base {base!r}. Choose one of {', '.join(BASES)}.")
     if revision is not None:
@@ -46,10 +51,11 @@ def start_run(
             epochs_asked=epochs,
             minutes_asked=minutes,
             epochs=epochs,
-            input_size=input_size,
+            input_size_asked=input_size,
+            input_size=input_size or OFFERED_SIZES[0],
             batch_size=batch_size,
             seed=seed,
-            flip=flip,
+            **switches,
         )
         wake(tasks.train, run)
     return run

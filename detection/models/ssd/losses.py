@@ -61,13 +61,14 @@ def detection_loss(
     target_xyxy: tf.Tensor,
     box_weights: tf.Tensor,
     ignored: tf.Tensor,
-) -> tf.Tensor:
-    """The scalar to minimise, a mean over the batch's positives.
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sum to minimise over the batch's positives, and how strong these are in all.
 
     ``class_logits`` and ``class_targets`` ``[B, A, C]``; boxes ``[B, A, 4]``, relative;
-    ``box_weights`` and ``ignored`` ``[B, A]`` as in ``assignment.Assignment``.
+    ``box_weights`` and ``ignored`` ``[B, A]`` as in ``assignment.Assignment``. The loss is the
+    quotient of both (of 1 at least); apart, because a batch may be spread over several devices.
     """
-    positives = tf.maximum(tf.reduce_sum(box_weights), 1.0)
     class_loss = varifocal_loss(class_logits, class_targets) * (1.0 - ignored[..., None])
     box_loss = box_weights * (1.0 - giou(predicted_xyxy, target_xyxy))
-    return (tf.reduce_sum(class_loss) + GIOU_WEIGHT * tf.reduce_sum(box_loss)) / positives
+    total = tf.reduce_sum(class_loss) + GIOU_WEIGHT * tf.reduce_sum(box_loss)
+    return total, tf.reduce_sum(box_weights)

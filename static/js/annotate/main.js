@@ -3,6 +3,7 @@ import { toast } from "../shell.js";
 import { actions } from "./actions.js";
 import { Adjust } from "./adjust.js";
 import { makeApi, setUser } from "./api.js";
+import { askedPlace, showPlace } from "./asked_place.js";
 import { Crosshair } from "./crosshair.js";
 import { Documents } from "./documents.js";
 import { Filmstrip } from "./filmstrip.js";
@@ -89,7 +90,9 @@ export class Editor {
       if (document.visibilityState === "visible") this.refresh(true);
     });
     history.replaceState({ image: this.config.image_id }, "");
+    const place = askedPlace(location.hash);
     await this.show(this.config.image_id, { push: false });
+    if (place && this.store.document) showPlace(this, place);
     if (this.store.usable.length) this.focusStage();
   }
 

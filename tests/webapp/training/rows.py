@@ -68,6 +68,22 @@ METRICS = {
         {"id": 1, "label": "cat", "ap": 0.6, "ap_50": 0.98, "num_boxes": 16},
         {"id": 2, "label": "dog", "ap": 0.6, "ap_50": 0.87, "num_boxes": 14},
     ],
+    "map_50_95_interval": [0.4, 0.7],
+    "map_small": None,
+    "map_medium": 0.5,
+    "map_large": 0.7,
+    "recall": 0.66,
+    "recall_medium": 0.6,
+    "recall_large": 0.75,
+    "score_thresholds": {"cat": 0.33},
+    "near_duplicates": {"count": 2, "pairs": [["one.jpg", "copy.jpg"], ["two.jpg", "too.jpg"]]},
+    "calibration": {
+        "bins": [
+            {"low": 0.3, "high": 0.4, "count": 4, "score": 0.35, "right": 0.5},
+            {"low": 0.9, "high": 1.0, "count": 20, "score": 0.93, "right": 0.95},
+        ],
+        "error": 0.05,
+    },
     "precision_recall": {"cat": [[0, 1], [0.9, 1]], "dog": [[0, 1], [0.5, 0.8]]},
     "confusion": {
         "labels": ["cat", "dog", "background"],
@@ -80,6 +96,7 @@ METRICS = {
             "label": "cat",
             "score": 0.58,
             "iou": 0.8,
+            "box": [5, 5, 20, 20.5],
             "boxes": [
                 {"label": "cat", "xmin": 5, "ymin": 5, "xmax": 20, "ymax": 20},
                 {"label": "dog", "score": 0.58, "xmin": 6, "ymin": 5, "xmax": 21, "ymax": 20},

@@ -1,13 +1,16 @@
 """What is worked out of metrics.json, by hand."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.webapp.training.rows import make_model, make_run
 from webapp.leases import Status
 from webapp.training.charts import place, precision_recall
 from webapp.training.errors_shown import _fit
-from webapp.training.forecast import PACE, forecast_seconds, machine_pace
+from webapp.training.forecast import PACE, forecast_facts, forecast_seconds, machine_pace
 from webapp.training.measures import measures_of
+from webapp.training.models import EpochMetrics
 
 
 def test_totals_come_from_the_confusion_matrix(project):
@@ -53,6 +56,16 @@ def test_the_pace_is_that_of_the_last_run_here(project):
 
 
 def test_a_forecast_grows_with_the_area_of_the_images():
-    facts = {"images": 100, "images_per_second": 20}
+    facts = {"images": 100, "images_per_second": 20, "start_seconds": 15}
     small, large = (forecast_seconds(facts, 10, size) for size in (300, 600))
     assert (large - 15) == pytest.approx(4 * (small - 15))
+
+
+def test_a_forecast_is_what_the_same_run_took(project):
+    run = make_run(project, 1, Status.FINISHED, images_per_second=99, memory_bytes=2_000_000_000)
+    run.finished_at = run.started_at + timedelta(seconds=400)
+    run.save()
+    EpochMetrics.objects.create(run=run, epoch=30, seconds=300)
+    facts = forecast_facts(3, 300, None)
+    assert forecast_seconds(facts, 30, 300) == pytest.approx(400)
+    assert facts["memory"] == 2_000_000_000

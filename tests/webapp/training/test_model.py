@@ -37,6 +37,10 @@ def test_page(client_of, viewer, project, model):
     assert "30 validation boxes are few" in text
     assert "27 of 30" in text  # on the confusion matrix's diagonal
     assert "2 wrong label" in text
+    assert "Of the 20 detections with 90 % to 100 % confidence, 95 % are right." in text
+    assert "40.0 % to 70.0 %" in text  # of AP50–95
+    assert "best at 33 %" in text
+    assert "2 validation images show almost the same as a training image" in text
     assert "dog is the weakest" in text
     assert "cat called dog" in text
     assert model.run.revision.sha256[:16] in text

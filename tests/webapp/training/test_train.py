@@ -40,20 +40,26 @@ def test_starts_a_run_on_what_is_there(client_of, annotator, labelled, url, sent
     run = TrainingRun.objects.get()
     assert response.url == reverse("training:run", args=[labelled.pk, run.pk])
     assert (run.status, run.revision.num_images) == (Status.QUEUED, 5)
-    assert (run.epochs_asked, run.minutes_asked, run.input_size) == (None, None, 300)
-    assert run.flip is False  # an unticked box is not sent
+    assert (run.epochs_asked, run.minutes_asked, run.input_size_asked) == (None, None, None)
+    assert (run.input_size, run.flip, run.early_stop) == (300, False, False)  # unticked: not sent
+
+
+def test_the_automatic_size_goes_by_the_boxes(client_of, owner, project, make_image, url):
+    make_image(project, "far.jpg", size=(640, 480), boxes=[("cat", 5, 5, 25, 25)])
+    assert "448 px for these boxes" in client_of(owner).get(url).content.decode()
 
 
 def test_takes_every_setting(client_of, owner, labelled, url):
     revision = make_revision(labelled, 7)
     chosen = {
         "base": BASE, "revision": revision.pk, "length": "minutes", "minutes": 3, "epochs": 99,
-        "input_size": 448, "batch_size": 4, "seed": 5, "flip": "on",
+        "input_size": 448, "batch_size": 4, "seed": 5, "flip": "on", "mosaic": "on",
     }  # fmt: skip
     client_of(owner).post(url, chosen)
     run = TrainingRun.objects.get()
     assert (run.revision, run.minutes_asked, run.epochs_asked) == (revision, 3, None)
-    assert (run.input_size, run.batch_size, run.seed, run.flip) == (448, 4, 5, True)
+    assert (run.input_size_asked, run.batch_size, run.seed, run.flip) == (448, 4, 5, True)
+    assert (run.crop, run.colour, run.mosaic, run.early_stop) == (False, False, True, False)
 
 
 def test_what_cannot_train_is_refused_in_words(client_of, owner, url):

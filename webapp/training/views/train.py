@@ -1,5 +1,6 @@
 """The page from which a run is started, the queue, and the earlier runs."""
 
+import math
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -8,9 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from detection.training.input_size import choose_input_size
 from detection.training.settings import automatic_epochs
 from webapp.datasets.freezing import NotTrainable, training_findings
 from webapp.datasets.models import Image, Split
+from webapp.labeling.models import Annotation
 from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project, Role
@@ -22,6 +25,8 @@ from webapp.training.queue import wait_of
 from webapp.training.starting import start_run
 
 VAL_FRACTION = 0.2
+# So many boxes tell the automatic input size well enough for a forecast.
+BOXES_SEEN = 5000
 RUNS_SHOWN = 50
 
 
@@ -58,7 +63,7 @@ def _page(
     data = working_set(project)
     revisions = [_choice(revision) for revision in project.revisions.all()[:RUNS_SHOWN]]
     wait = wait_of(None, project.pk)
-    facts = forecast_facts(data["train"], wait.seconds)
+    facts = forecast_facts(data["train"], automatic_size(project), wait.seconds)
     findings = training_findings(project)
     queue = project.runs.filter(status__in=[Status.RUNNING, Status.QUEUED]).order_by("pk")
     context = {
@@ -77,7 +82,7 @@ def _page(
         "refusal": refusal,
         "wait": wait,
         "forecast": facts,
-        "seconds": forecast_seconds(facts, facts["automatic_epochs"], 300)
+        "seconds": forecast_seconds(facts, facts["automatic_epochs"], facts["auto_size"])
         if data["train"]
         else None,
         "train_facts": {
@@ -123,6 +128,22 @@ def working_set(project: Project) -> dict[str, int]:
         "val": counts["val"] + val,
         "unsplit": unsplit,
     }
+
+
+def automatic_size(project: Project) -> int:
+    """The input size that the boxes of the images that are done ask for."""
+    boxes = Annotation.objects.filter(
+        image__project=project,
+        image__trashed_at=None,
+        image__state=Image.State.DONE,
+        status=Annotation.Status.ACTIVE,
+        difficult=False,
+    ).values_list("xmin", "ymin", "xmax", "ymax", "image__width", "image__height")
+    newest = boxes.order_by("-pk")[:BOXES_SEEN]
+    return choose_input_size(
+        math.sqrt(max((x2 - x1) * (y2 - y1) / (width * height), 0.0))
+        for x1, y1, x2, y2, width, height in newest.iterator()
+    )
 
 
 def _took(run: TrainingRun) -> float | None:
