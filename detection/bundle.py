@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from detection.exports.formats import FORMATS
+from detection.exports.readme import bundle_readme
 from detection.label_map import LabelMap, write_label_map
 
 FORMAT = 1
+SNIPPETS = Path(__file__).parent / "exports" / "snippets"
+Rows = Sequence[dict[str, Any]]
 
 
 def write_bundle(
@@ -21,18 +27,19 @@ def write_bundle(
     facts: dict[str, Any],
     metrics: dict[str, Any],
     label_map: LabelMap,
-    litert: bytes,
+    litert: bytes | None = None,
 ) -> None:
-    """Complete the bundle in ``folder``, which may hold other artefacts (`saved_model/`) already.
+    """Complete the bundle in ``folder``, which holds its exports already.
 
     Args:
         facts: for model.json: base, input_size, score_threshold, iou_threshold, map_50, map_50_95,
             revision. Labels, the time and the list of artefacts are added.
+        metrics: for metrics.json; its ``exports`` says how each export compares with the trained
+            model.
+        litert: the LiteRT form, where it is not in the folder yet.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.tflite").write_bytes(litert)
     (folder / "label_map.pbtxt").write_text(write_label_map(label_map), encoding="utf-8")
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     labels = [
         {"id": item.id, "name": item.name, "display_name": item.display_name}
         for item in label_map.items
@@ -42,30 +49,66 @@ def write_bundle(
         **facts,
         "labels": labels,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "artefacts": list_artefacts(folder),
     }
-    beside = folder / "model.json.writing"
+    if litert is not None:
+        (folder / "model.tflite").write_bytes(litert)
+    _write_descriptions(folder, body, metrics)
+
+
+def add_exports(folder: Path, rows: Rows) -> None:
+    """Take exports that were written to a whole bundle into its descriptions.
+
+    Rows of the same artefact are replaced.
+    """
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    refused = facts.get("not_exported") or {}
+    made = {str(row["artefact"]) for row in rows}
+    facts["not_exported"] = {name: why for name, why in refused.items() if name not in made}
+    named = {row["artefact"]: row for row in [*metrics.get("exports", []), *rows]}
+    _write_descriptions(folder, facts, {**metrics, "exports": list(named.values())})
+
+
+def _write_descriptions(folder: Path, facts: dict[str, Any], metrics: dict[str, Any]) -> None:
+    """Everything that says what is in the bundle; model.json last."""
+    if (folder / "model.tflite").exists():
+        shutil.copyfile(SNIPPETS / "detect_with_litert.py", folder / "detect_with_litert.py")
+    if (folder / "model.onnx").exists():
+        shutil.copyfile(SNIPPETS / "detect_with_onnx.py", folder / "detect_with_onnx.py")
+    rows = metrics.get("exports", [])
+    _write_json(folder / "metrics.json", metrics)
+    _write_json(folder / "exports.json", {"format": FORMAT, "exports": rows})
+    readme = folder / "README.md"
+    readme.touch()  # to be listed itself
+    readme.write_text(bundle_readme(facts, list_artefacts(folder), rows), encoding="utf-8")
+    _write_json(folder / "model.json", {**facts, "artefacts": list_artefacts(folder)})
+
+
+def _write_json(path: Path, body: Any) -> None:
+    beside = path.with_name(f"{path.name}.writing")
     beside.write_text(json.dumps(body, indent=1, ensure_ascii=False), encoding="utf-8")
-    beside.replace(folder / "model.json")
+    beside.replace(path)
 
 
 _ABOUT = {
-    "saved_model": "TensorFlow SavedModel with the Object Detection API's signature",
-    "model.tflite": "LiteRT, float32, for CPUs and small machines",
-    "label_map.pbtxt": "Labels and their ids",
-    "checkpoint": "Keras weights, to train on from",
-    "metrics.json": "All that was measured",
+    "label_map.pbtxt": ("label_map", "Labels and their ids"),
+    "checkpoint": ("checkpoint", "Keras weights, to train on from"),
+    "metrics.json": ("metrics", "All that was measured"),
+    "exports.json": ("exports", "How like the trained model each export is"),
+    "detect_with_litert.py": ("detect_with_litert", "Detects with LiteRT, without Boxloop"),
+    "detect_with_onnx.py": ("detect_with_onnx", "Detects with ONNX Runtime, without Boxloop"),
+    "README.md": ("readme", "What is in here, and how it is used"),
 }
 
 
 def list_artefacts(folder: Path) -> list[dict[str, Any]]:
     """What of the known artefacts is in the bundle, with sizes in bytes."""
+    known = {form.path: (form.name, f"{form.title}: {form.about}") for form in FORMATS.values()}
     found = []
-    for path, about in _ABOUT.items():
+    for path, (name, about) in (known | _ABOUT).items():
         place = folder / path
         if place.exists():
             files = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
             size = sum(file.stat().st_size for file in files)
-            name = path.partition(".")[0] if path != "model.tflite" else "litert"
             found.append({"name": name, "path": path, "bytes": size, "about": about})
     return found

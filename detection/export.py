@@ -1,39 +1,29 @@
-"""Export a trained detector: SavedModel, LiteRT and checkpoint, checked, in one bundle."""
+"""Export a trained detector into its bundle, and make more exports of a bundle later."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from detection.bundle import write_bundle
-from detection.export_check import (
-    OWN_RESIZE,
-    SAME_INPUT,
-    Comparison,
-    Picture,
-    checked_score,
-    compare,
-    litert_detect,
-    resized,
-    saved_model_detect,
-    trained_candidates,
-)
+from detection.bundle import add_exports, write_bundle
+from detection.exports.check import Comparison
+from detection.exports.formats import FORMATS, ExportFormat
+from detection.exports.making import ExportError, make_export
+from detection.exports.proof import TrainedAnswers
+from detection.exports.samples import Picture, Sample
+from detection.exports.serving import Serving
 from detection.label_map import LabelMap, LabelMapError, read_label_map
-from detection.litert import to_litert
-from detection.saved_model import SavedModel, write_saved_model
+from detection.models.ssd.serving import ssd_serving
 
-MOST_PICTURES = 8
+__all__ = ["ExportError", "export_bundle", "export_more", "load_serving", "load_trained"]
+
 _WEIGHTS = "checkpoint/model.weights.h5"
 _ARCHITECTURE = "checkpoint/architecture.json"
-
-
-class ExportError(Exception):
-    """An export that is not like the trained model, or cannot be read; the message says which."""
 
 
 def export_bundle(
@@ -47,25 +37,27 @@ def export_bundle(
     score_threshold: float,
     iou_threshold: float,
     revision: str | None,
-    pictures: Sequence[Picture],
+    pictures: Sequence[Picture] = (),
+    samples: Sequence[Sample] = (),
 ) -> None:
     """Write the trained ``model`` to the bundle ``folder``, which is whole or not there.
 
-    Every export is run on ``pictures`` (uint8 ``[H, W, 3]``, RGB; the first eight) and held
-    against the trained model. The comparison is added to ``metrics`` as ``exports``. An older
-    bundle in ``folder`` is replaced at the end.
+    Every export is run on ``samples`` (or on ``pictures``, uint8 ``[H, W, 3]``, RGB, whose boxes
+    are not known) and held against the trained model. The comparison is added to ``metrics`` as
+    ``exports``. One that does not agree is left out, and model.json's ``not_exported`` says why.
+    An older bundle in ``folder`` is replaced at the end.
 
     Raises:
-        ExportError: an export does not agree with the trained model. The older bundle stays.
+        ExportError: none of the exports agrees with the trained model. The older bundle stays.
     """
+    serving = ssd_serving(model, label_map, input_size, iou_threshold)
     beside = folder.with_name(folder.name + ".writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
         write_checkpoint(model, beside)
-        litert = to_litert(model, input_size)
-        write_saved_model(model, label_map, input_size, beside / "saved_model", iou_threshold)
-        comparisons = _check(model, beside, litert, label_map, input_size, iou_threshold, pictures)
+        trained = TrainedAnswers(serving, samples or [Sample(picture) for picture in pictures])
+        comparisons, refused = _make_usual(serving, beside, trained)
         metrics["exports"] = [comparison.as_json() for comparison in comparisons]
         facts = {
             "base": base,
@@ -75,11 +67,60 @@ def export_bundle(
             "map_50": metrics.get("map_50"),
             "map_50_95": metrics.get("map_50_95"),
             "revision": revision,
+            "not_exported": refused,
         }
-        write_bundle(beside, facts=facts, metrics=metrics, label_map=label_map, litert=litert)
+        write_bundle(beside, facts=facts, metrics=metrics, label_map=label_map)
         replace_folder(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _make_usual(
+    serving: Serving, folder: Path, trained: TrainedAnswers
+) -> tuple[list[Comparison], dict[str, str]]:
+    """What each training exports; and for what could not be kept, why. Raises ExportError."""
+    comparisons: list[Comparison] = []
+    refused: dict[str, str] = {}
+    usual = [form for form in FORMATS.values() if form.always]
+    for form in usual:
+        try:
+            comparisons += make_export(form, serving, folder / form.path, trained)
+        except ExportError as error:
+            refused[form.name] = str(error)
+    if len(refused) == len(usual):
+        raise ExportError(" ".join(refused.values()))
+    return comparisons, refused
+
+
+def export_more(
+    bundle: Path,
+    forms: Sequence[ExportFormat],
+    samples: Sequence[Sample],
+    calibration: Sequence[Sample] = (),
+    on_phase: Callable[[str, float], None] = lambda words, fraction: None,
+) -> list[Comparison]:
+    """Add exports to a whole ``bundle``, each proven on ``samples``.
+
+    ``on_phase`` is told what is done next, and the part of the work that is done.
+
+    Raises:
+        ExportError: one of them cannot be made, or is not like the trained model. The bundle
+            stays as it was, with those that were made before.
+    """
+    on_phase("Loading the trained model", 0.0)
+    serving = load_serving(bundle)
+    on_phase(f"Asking the trained model about {len(samples)} images", 0.15)
+    trained = TrainedAnswers(serving, samples, calibration)
+    made: list[Comparison] = []
+    for number, form in enumerate(forms):
+        on_phase(f"Making and comparing {form.title}", 0.4 + 0.6 * number / len(forms))
+        beside = bundle / f".writing-{form.path}"
+        shutil.rmtree(beside, ignore_errors=True)
+        comparisons = make_export(form, serving, beside, trained)
+        replace_folder(beside, bundle / form.path)
+        add_exports(bundle, [comparison.as_json() for comparison in comparisons])
+        made += comparisons
+    return made
 
 
 def write_checkpoint(model: keras.Model, bundle: Path) -> None:
@@ -108,52 +149,21 @@ def load_trained(bundle: Path) -> tuple[keras.Model, LabelMap]:
         raise ExportError(f"{bundle}: the checkpoint cannot be read ({error}).") from error
 
 
+def load_serving(bundle: Path) -> Serving:
+    """The trained model of a bundle, ready to be exported. Raises ExportError."""
+    model, label_map = load_trained(bundle)
+    facts = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
+    return ssd_serving(model, label_map, int(facts["input_size"]), float(facts["iou_threshold"]))
+
+
 def replace_folder(new: Path, place: Path) -> None:
-    """Put the folder ``new`` where ``place`` is. What was there goes only when ``new`` is there."""
+    """Put ``new``, a folder or a file, where ``place`` is. What was there goes only then."""
     old = place.with_name(place.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
+    if place.is_file():
+        new.replace(place)
+        return
     if place.exists():
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _check(
-    model: keras.Model,
-    folder: Path,
-    litert: bytes,
-    label_map: LabelMap,
-    input_size: int,
-    iou_threshold: float,
-    pictures: Sequence[Picture],
-) -> list[Comparison]:
-    """Compare each export with ``model``. Raises ExportError for the first that differs."""
-    pictures = list(pictures)[:MOST_PICTURES]
-    squares = [resized(picture, input_size) for picture in pictures]
-    trained = [trained_candidates(model, square) for square in squares]
-    least = checked_score(trained)
-    in_litert = litert_detect(litert, iou_threshold)
-    in_saved_model = saved_model_detect(SavedModel(folder / "saved_model"), label_map.class_index)
-    checks = [
-        ("litert", in_litert, squares, SAME_INPUT),
-        ("saved_model", in_saved_model, squares, SAME_INPUT),
-        ("saved_model, own resize", in_saved_model, pictures, OWN_RESIZE),
-    ]
-    comparisons = []
-    for artefact, detect, shown, tolerance in checks:
-        comparison = compare(artefact, detect, shown, trained, iou_threshold, tolerance, least)
-        if not comparison.agrees:
-            raise ExportError(_words_for_difference(comparison))
-        comparisons.append(comparison)
-    return comparisons
-
-
-def _words_for_difference(comparison: Comparison) -> str:
-    tolerance = comparison.tolerance
-    return (
-        f"The exported {comparison.artefact} does not find what the trained model finds on "
-        f"{comparison.pictures} pictures: the lowest IoU is {comparison.lowest_iou:.3f} (at least "
-        f"{tolerance.iou} is right), scores differ by up to "
-        f"{comparison.largest_score_difference:.3f} (at most {tolerance.score}), and "
-        f"{comparison.lost} boxes are lost. It was not kept; the checkpoints of the run are."
-    )

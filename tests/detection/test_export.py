@@ -1,6 +1,7 @@
 """Exports hold what the trained model finds; bundles are whole; and the commands that use them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,14 +10,9 @@ import pytest
 from PIL import Image
 
 from detection.__main__ import main
-from detection.export_check import (
-    SAME_INPUT,
-    Candidates,
-    Found,
-    compare,
-    resized,
-    trained_candidates,
-)
+from detection.exports.check import Candidates, Found, compare
+from detection.exports.formats import SAME_NUMBERS
+from detection.exports.samples import squared
 from detection.formats.voc import write_voc
 from detection.inference import load_detector
 from detection.label_map import LabelMap, LabelMapItem
@@ -35,8 +31,16 @@ def make_picture(number: int, width: int = 160, height: int = 120) -> np.ndarray
     return np.asarray(picture)
 
 
+def trained_candidates(model, square: np.ndarray) -> Candidates:
+    from detection.models.ssd.serving import ssd_serving
+
+    serving = ssd_serving(model, LABELS, SIZE, IOU_THRESHOLD)
+    outputs = serving.candidates(square[None].astype(np.float32))
+    return Candidates(outputs["boxes"].numpy()[0], outputs["scores"].numpy()[0])
+
+
 def trained_logits(model) -> np.ndarray:
-    scores = trained_candidates(model, resized(make_picture(0), SIZE)).scores.astype(np.float64)
+    scores = trained_candidates(model, squared(make_picture(0), SIZE)).scores.astype(np.float64)
     return np.log(scores / (1 - scores))
 
 
@@ -90,7 +94,10 @@ def test_bundle_holds_all_and_says_so(bundle: Path) -> None:
     assert (facts["map_50"], facts["map_50_95"], facts["revision"]) == (0.9, 0.6, "abc")
     assert facts["labels"][1] == {"id": 4, "name": "dog", "display_name": "Dog"}
     names = [artefact["name"] for artefact in facts["artefacts"]]
-    assert names == ["saved_model", "litert", "label_map", "checkpoint", "metrics"]
+    assert names == [
+        "saved_model", "litert", "label_map", "checkpoint", "metrics", "exports",
+        "detect_with_litert", "readme",
+    ]  # fmt: skip
     assert all(artefact["bytes"] > 0 for artefact in facts["artefacts"])
     assert sorted(path.name for path in bundle.parent.iterdir()) == ["model"]
     assert not (bundle / "leftover").exists()
@@ -98,13 +105,16 @@ def test_bundle_holds_all_and_says_so(bundle: Path) -> None:
 
 def test_comparison_is_kept_in_the_metrics(bundle: Path) -> None:
     rows = json.loads((bundle / "metrics.json").read_text())["exports"]
-    assert [row["artefact"] for row in rows] == ["litert", "saved_model", "saved_model, own resize"]
-    for row in rows[:2]:
+    assert [row["artefact"] for row in rows] == ["saved_model", "saved_model, own resize", "litert"]
+    assert json.loads((bundle / "exports.json").read_text())["exports"] == rows
+    for row in (rows[0], rows[2]):
         assert row["boxes"] > 5
+        assert (row["share"], row["lost"]) == (1.0, 0)
         assert row["lowest_iou"] > 0.999
         assert row["largest_score_difference"] < 1e-4
-    assert rows[2]["lowest_iou"] >= 0.9
-    assert rows[2]["largest_score_difference"] <= 0.1
+    assert rows[1]["lowest_iou"] >= 0.9
+    assert rows[1]["largest_score_difference"] <= 0.1
+    assert all(f"| {row['artefact']} |" in (bundle / "README.md").read_text() for row in rows)
 
 
 def test_checkpoint_gives_the_trained_model_back(bundle: Path, model) -> None:
@@ -112,7 +122,7 @@ def test_checkpoint_gives_the_trained_model_back(bundle: Path, model) -> None:
 
     again, label_map = load_trained(bundle)
     assert label_map == LABELS
-    square = resized(make_picture(9), SIZE)
+    square = squared(make_picture(9), SIZE)
     was, now = trained_candidates(model, square), trained_candidates(again, square)
     np.testing.assert_array_equal(was.scores, now.scores)
     np.testing.assert_array_equal(was.boxes_xyxy, now.boxes_xyxy)
@@ -139,7 +149,7 @@ def test_saved_model_has_the_object_detection_apis_signature(bundle: Path, model
     assert (taken.name, taken.dtype, taken.shape.as_list()) == (
         "input_tensor", tf.uint8, [1, None, None, 3],
     )  # fmt: skip
-    square = resized(make_picture(7), SIZE)
+    square = squared(make_picture(7), SIZE)
     outputs = {name: value.numpy() for name, value in serve(input_tensor=square[None]).items()}
     assert {name: (value.dtype, value.shape) for name, value in outputs.items()} == {
         "detection_boxes": (np.float32, (1, MAX_DETECTIONS, 4)),
@@ -166,7 +176,7 @@ def test_saved_model_has_the_object_detection_apis_signature(bundle: Path, model
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 200), (640, 480)])
 def test_saved_model_takes_pictures_of_any_size(bundle: Path, size: tuple[int, int]) -> None:
-    from detection.saved_model import SavedModel
+    from detection.exports.saved_model import SavedModel
 
     outputs = SavedModel(bundle / "saved_model")(make_picture(5, *size))
     count = int(outputs["num_detections"])
@@ -176,31 +186,53 @@ def test_saved_model_takes_pictures_of_any_size(bundle: Path, size: tuple[int, i
     assert (boxes <= 1).all()
 
 
-def test_an_export_of_another_model_is_refused_and_the_older_bundle_stays(
-    bundle: Path, model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    import detection.export as export
+def export_with_litert_of(bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export another tiny model, but with the LiteRT file of ``bundle``."""
+    from detection.export import export_bundle
+    from detection.exports import making
 
     wrong = (bundle / "model.tflite").read_bytes()
-    monkeypatch.setattr(export, "to_litert", lambda model, size: wrong)
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "model.json").write_text("older")
-    with pytest.raises(export.ExportError, match=r"litert does not find what the trained model"):
-        export.export_bundle(
-            make_model(seed=4),
-            folder=folder,
-            base="b",
-            input_size=SIZE,
-            label_map=LABELS,
-            metrics={},
-            score_threshold=0.5,
-            iou_threshold=IOU_THRESHOLD,
-            revision=None,
-            pictures=[make_picture(1)],
-        )
-    assert (folder / "model.json").read_text() == "older"
-    assert list(tmp_path.iterdir()) == [folder]
+    monkeypatch.setattr(making, "to_litert", lambda serving: wrong)
+    export_bundle(
+        make_model(seed=4),
+        folder=folder,
+        base="b",
+        input_size=SIZE,
+        label_map=LABELS,
+        metrics={},
+        score_threshold=0.5,
+        iou_threshold=IOU_THRESHOLD,
+        revision=None,
+        pictures=[make_picture(1)],
+    )
+
+
+def test_an_export_of_another_model_is_left_out_and_the_others_stay(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    export_with_litert_of(bundle, tmp_path / "model", monkeypatch)
+    facts = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert "litert does not find what the trained model" in facts["not_exported"]["litert"]
+    assert not (tmp_path / "model" / "model.tflite").exists()
+    assert (tmp_path / "model" / "saved_model").is_dir()
+
+
+def test_where_no_export_agrees_the_older_bundle_stays(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from detection.export import ExportError
+    from detection.exports import making
+
+    def write_wrong(serving, folder: Path) -> None:
+        shutil.copytree(bundle / "saved_model", folder)
+
+    monkeypatch.setattr(making, "write_saved_model", write_wrong)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("older")
+    with pytest.raises(ExportError, match=r"saved_model does not find what the trained model"):
+        export_with_litert_of(bundle, tmp_path / "model", monkeypatch)
+    assert (tmp_path / "model" / "model.json").read_text() == "older"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 CANDIDATES = Candidates(
@@ -218,7 +250,7 @@ def found(*anchors: int) -> Callable[[np.ndarray], Found]:
 
 def compare_found(detect: Callable[[np.ndarray], Found]):
     picture = make_picture(0)
-    return compare("export", detect, [picture], [CANDIDATES], IOU_THRESHOLD, SAME_INPUT)
+    return compare("export", detect, [picture], [CANDIDATES], IOU_THRESHOLD, SAME_NUMBERS)
 
 
 @pytest.mark.parametrize("kept", [0, 1])
@@ -233,7 +265,7 @@ def test_a_lost_box_a_moved_box_and_another_score_are_noticed() -> None:
     assert (lost.lost, lost.agrees) == (1, False)
     kept = found(0, 2)(make_picture(0))
     moved = Found(kept.boxes_xyxy + np.float32(0.02), kept.scores, kept.classes)
-    assert compare_found(lambda picture: moved).lowest_iou < SAME_INPUT.iou
+    assert compare_found(lambda picture: moved).lowest_iou < SAME_NUMBERS.iou
     surer = Found(kept.boxes_xyxy, kept.scores + np.float32(0.05), kept.classes)
     assert not compare_found(lambda picture: surer).agrees
     renamed = Found(kept.boxes_xyxy, kept.scores, 1 - kept.classes)

@@ -9,11 +9,13 @@ import keras
 from detection.bases import Base
 from detection.bundle import write_bundle
 from detection.coco import COCO
-from detection.litert import to_litert
+from detection.exports.litert import to_litert
+from detection.exports.saved_model import write_saved_model
+from detection.exports.serving import Serving
 from detection.models.ssd.detector import build_detector
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
+from detection.models.ssd.serving import ssd_serving
 from detection.models.ssd.weights import load_published, read_graph_model
-from detection.saved_model import write_saved_model
 
 # The zoo's models are shown from 50 % on.
 SCORE_THRESHOLD = 0.5
@@ -31,14 +33,23 @@ def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
         "map_50_95": base.coco_ap,
         "revision": None,
     }
-    litert = to_litert(model, base.input_size)
-    write_bundle(folder, facts=facts, metrics={}, label_map=COCO, litert=litert)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.tflite").write_bytes(to_litert(_serving(model, base)))
+    write_bundle(folder, facts=facts, metrics={}, label_map=COCO)
 
 
 def export_base_saved_model(base: Base, weights: Path, folder: Path) -> None:
     """Write the base as a SavedModel with the Object Detection API's signature."""
-    model = _build(base, weights)
-    write_saved_model(model, COCO, base.input_size, folder, DEFAULT_IOU_THRESHOLD)
+    write_saved_model(base_serving(base, weights), folder)
+
+
+def base_serving(base: Base, weights: Path) -> Serving:
+    """The published detector, ready to be exported."""
+    return _serving(_build(base, weights), base)
+
+
+def _serving(model: keras.Model, base: Base) -> Serving:
+    return ssd_serving(model, COCO, base.input_size, DEFAULT_IOU_THRESHOLD)
 
 
 def _build(base: Base, weights: Path) -> keras.Model:

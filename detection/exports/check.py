@@ -10,41 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
-from PIL import Image
 
 from detection.boxes import iou_matrix
-from detection.models.ssd import box_coder
-from detection.models.ssd.anchors import make_anchors
-from detection.models.ssd.detector import normalise
-from detection.models.ssd.postprocessing import (
-    DEFAULT_SCORE_THRESHOLD,
-    MAX_DETECTIONS,
-    select_detections,
-)
-from detection.saved_model import SavedModel
+from detection.exports.formats import Tolerance
+from detection.exports.samples import Picture
+from detection.models.ssd.postprocessing import DEFAULT_SCORE_THRESHOLD, MAX_DETECTIONS
 
 CHECKED_SCORE = 0.3
 # Where the model is so unsure that nothing reaches the score above.
 UNSURE_CHECKED_SCORE = 0.1
-Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """The least IoU, and the greatest difference in score, of a box to the trained model's."""
-
-    iou: float
-    score: float
-
-
-# The same numbers in another runtime; differences are near 1e-5.
-SAME_INPUT = Tolerance(iou=0.98, score=0.02)
-# The SavedModel resizes by itself, to within one in 255 of Pillow's resize.
-OWN_RESIZE = Tolerance(iou=0.90, score=0.10)
+# With fewer boxes one box more or less is a greater change of AP than the tolerance.
+LEAST_BOXES_FOR_AP = 50
 
 
 @dataclass(frozen=True)
@@ -65,87 +43,113 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """COCO's AP and AP50 on the samples; None where they have no boxes."""
+
+    ap: float | None = None
+    ap_50: float | None = None
+    num_boxes: int = 0
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """How an export agrees with the trained model over some pictures."""
+    """How an export agrees with the trained model over some pictures.
+
+    ``ious`` and ``differences`` (of scores) are one number a box of the export; ``lost`` counts
+    the trained model's boxes that it does not find.
+    """
 
     artefact: str
     tolerance: Tolerance
     pictures: int
-    boxes: int
-    lowest_iou: float
-    largest_score_difference: float
+    ious: NDArray[np.float64]
+    differences: NDArray[np.float64]
     lost: int
+    scores: Scores = Scores()
+    trained: Scores = Scores()
+
+    @property
+    def boxes(self) -> int:
+        return len(self.ious)
+
+    @property
+    def lowest_iou(self) -> float:
+        return float(self.ious.min(initial=1.0))
+
+    @property
+    def largest_score_difference(self) -> float:
+        return float(self.differences.max(initial=0.0))
+
+    @property
+    def share(self) -> float:
+        """Of all boxes of either, those that agree."""
+        tolerance = self.tolerance
+        agreeing = (self.ious >= tolerance.iou) & (self.differences <= tolerance.score)
+        total = self.boxes + self.lost
+        return int(agreeing.sum()) / total if total else 1.0
+
+    @property
+    def ap_loss(self) -> float | None:
+        """How much lower the AP is than the trained model's; None where it says nothing."""
+        if self.scores.ap is None or self.trained.ap is None:
+            return None
+        if self.trained.num_boxes < LEAST_BOXES_FOR_AP:
+            return None
+        return self.trained.ap - self.scores.ap
 
     @property
     def agrees(self) -> bool:
-        return (
-            self.lowest_iou >= self.tolerance.iou
-            and self.largest_score_difference <= self.tolerance.score
-            and not self.lost
+        loss = self.ap_loss
+        return self.share >= self.tolerance.share and (
+            loss is None or loss <= self.tolerance.ap_loss
         )
 
     def as_json(self) -> dict[str, Any]:
-        """A row of the comparison table in metrics.json."""
-        return {
+        """A row of the comparison table in exports.json and metrics.json."""
+        middle_iou = float(np.median(self.ious)) if self.boxes else None
+        middle_difference = float(np.median(self.differences)) if self.boxes else None
+        row = {
             "artefact": self.artefact,
             "pictures": self.pictures,
             "boxes": self.boxes,
-            "lowest_iou": round(self.lowest_iou, 6),
-            "largest_score_difference": round(self.largest_score_difference, 6),
+            "lost": self.lost,
+            "share": self.share,
+            "median_iou": middle_iou,
+            "lowest_iou": self.lowest_iou,
+            "median_score_difference": middle_difference,
+            "largest_score_difference": self.largest_score_difference,
+            "ap": self.scores.ap,
+            "ap_50": self.scores.ap_50,
+            "trained_ap": self.trained.ap,
+            "trained_ap_50": self.trained.ap_50,
             "iou_tolerance": self.tolerance.iou,
             "score_tolerance": self.tolerance.score,
+            "share_tolerance": self.tolerance.share,
+            "ap_loss_tolerance": self.tolerance.ap_loss,
+        }
+        return {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in row.items()
         }
 
-
-def resized(picture: Picture, input_size: int) -> Picture:
-    """The square that the model sees, as ``detection.inference`` makes it."""
-    image = Image.fromarray(picture).resize((input_size, input_size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
-
-
-def trained_candidates(model: keras.Model, square: Picture) -> Candidates:
-    """What the Keras ``model`` says of a picture that is resized already."""
-    outputs = model(normalise(tf.constant(square[None], tf.float32)), training=False)
-    boxes = box_coder.decode(outputs["box_codes"], tf.constant(make_anchors(square.shape[0])))
-    return Candidates(boxes.numpy()[0], tf.sigmoid(outputs["class_logits"]).numpy()[0])
+    def words_for_difference(self) -> str:
+        """Why the export is not kept, in sentences."""
+        tolerance, loss = self.tolerance, self.ap_loss
+        lower = "" if loss is None else f" Its AP is lower by {loss:.3f} ({tolerance.ap_loss})."
+        return (
+            f"The exported {self.artefact} does not find what the trained model finds on "
+            f"{self.pictures} pictures: {self.share:.1%} of {self.boxes + self.lost} boxes agree "
+            f"(at least {tolerance.share:.0%} is right), that is with an IoU of {tolerance.iou} "
+            f"or more and scores that differ by up to {tolerance.score}. The lowest IoU is "
+            f"{self.lowest_iou:.3f}, the largest difference {self.largest_score_difference:.3f}, "
+            f"and {self.lost} boxes are lost.{lower} It was not kept; the checkpoint is."
+        )
 
 
 def checked_score(trained: Sequence[Candidates]) -> float:
     """The score from which on exports are checked: lower where the model is unsure of all."""
     surest = max((float(one.scores.max(initial=0.0)) for one in trained), default=0.0)
     return CHECKED_SCORE if surest >= CHECKED_SCORE else UNSURE_CHECKED_SCORE
-
-
-def litert_detect(litert: bytes, iou_threshold: float) -> Callable[[Picture], Found]:
-    """Detect with a LiteRT flatbuffer on pictures that are resized already."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=litert)
-    interpreter.allocate_tensors()
-    runner = interpreter.get_signature_runner("serving_default")
-
-    def detect(square: Picture) -> Found:
-        outputs = runner(image=square[None].astype(np.float32))
-        boxes, scores = outputs["boxes"][0], outputs["scores"][0]
-        return Found(*select_detections(boxes, scores, iou_threshold=iou_threshold))
-
-    return detect
-
-
-def saved_model_detect(
-    saved_model: SavedModel, class_index: Callable[[int], int]
-) -> Callable[[Picture], Found]:
-    """Detect with a SavedModel, which takes pictures of any size."""
-
-    def detect(picture: Picture) -> Found:
-        outputs = saved_model(picture)
-        count = int(outputs["num_detections"])
-        ids = outputs["detection_classes"][:count].astype(int).tolist()
-        classes = np.array([class_index(id) for id in ids], dtype=np.intp)
-        boxes = outputs["detection_boxes"][:count][:, [1, 0, 3, 2]]
-        return Found(boxes, outputs["detection_scores"][:count], classes)
-
-    return detect
 
 
 def compare(
@@ -162,7 +166,8 @@ def compare(
     Every detection must be one of the trained model's candidates, and every candidate with a
     score of ``least_score`` must be detected, or have been suppressed by a better one.
     """
-    num_boxes, lost, ious, differences = 0, 0, [1.0], [0.0]
+    lost = 0
+    nearest: list[tuple[float, float]] = []
     for picture, candidates in zip(pictures, trained, strict=True):
         found = detect(picture)
         for klass in range(candidates.scores.shape[1]):
@@ -170,16 +175,12 @@ def compare(
             near = candidates.scores[:, klass] >= DEFAULT_SCORE_THRESHOLD / 2
             boxes = np.clip(candidates.boxes_xyxy[near], 0.0, 1.0)
             scores = candidates.scores[near, klass]
-            num_boxes += int(of_class.sum())
             for index in np.flatnonzero(of_class).tolist():
-                iou, difference = _nearest(found, index, boxes, scores)
-                ious.append(iou)
-                differences.append(difference)
+                nearest.append(_nearest(found, index, boxes, scores))
             wanted = scores >= least_score + tolerance.score
             lost += _num_lost(found, klass, boxes[wanted], scores[wanted], iou_threshold, tolerance)
-    return Comparison(
-        artefact, tolerance, len(pictures), num_boxes, min(ious), max(differences), lost
-    )
+    ious, differences = np.array(nearest, np.float64).reshape(-1, 2).T
+    return Comparison(artefact, tolerance, len(pictures), ious, differences, lost)
 
 
 def _nearest(

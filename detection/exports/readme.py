@@ -1,0 +1,87 @@
+"""The README of a bundle: what is in it, how it is used, and how like the trained model it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+
+_TEXT = """\
+# A detector, made by Boxloop
+
+Finds: {labels}. Input: a photo, stretched to {side} x {side} pixels. Show boxes from a score of
+{threshold:.2f} on. Two boxes of one label are one where their IoU is over {iou}.
+
+## Files
+
+| file | what it is |
+|---|---|
+{files}
+
+## Use
+
+- `detect_with_litert.py` detects on a photo with numpy, pillow and ai-edge-litert alone:
+  `python detect_with_litert.py photo.jpg`. It is short: take it into your own program.
+  `detect_with_onnx.py`, where there is a `model.onnx`, does so with onnxruntime.
+- LiteRT and ONNX: `image` float32 `[1, {side}, {side}, 3]` in, RGB, 0 to 255; `scores`
+  `[1, boxes, labels]` and `boxes` `[1, boxes, 4]` (xmin, ymin, xmax, ymax, 0 to 1) out, before
+  suppression.
+- SavedModel and frozen graph: one uint8 photo of any size, `[1, height, width, 3]`, in
+  (`input_tensor`, `image_tensor:0`); `detection_boxes` (ymin, xmin, ymax, xmax, 0 to 1),
+  `detection_scores`, `detection_classes` (the ids of label_map.pbtxt) and `num_detections` out, as
+  the TensorFlow Object Detection API has them. Batches of more photos have to be fed one by one.
+
+## How like the trained model each export is
+
+{proof}
+"""
+
+_HEAD = """\
+Each was run on {pictures} of the images that the model was judged by, and held against the trained
+model. A box agrees where its IoU with the trained model's box and the difference of their scores
+are within the tolerance. AP is that on these {pictures} images{trained}.
+
+| export | boxes | agree | median IoU | lowest IoU | largest score difference | AP | AP50 | tolerance |
+|---|---|---|---|---|---|---|---|---|
+"""  # noqa: E501
+
+
+def bundle_readme(facts: dict[str, Any], artefacts: Sequence[Row], rows: Sequence[Row]) -> str:
+    """The text, from model.json's facts and artefacts and the rows of exports.json."""
+    names = [item["display_name"] or item["name"] for item in facts["labels"]]
+    files = "\n".join(f"| `{one['path']}` | {one['about']} |" for one in artefacts)
+    return _TEXT.format(
+        labels=", ".join(names).replace("|", "/"),
+        side=facts["input_size"],
+        threshold=facts["score_threshold"],
+        iou=facts["iou_threshold"],
+        files=files,
+        proof=_proof(rows) if rows else "They were not compared.",
+    )
+
+
+def _proof(rows: Sequence[Row]) -> str:
+    first = rows[0]
+    trained = ""
+    if first.get("trained_ap") is not None:
+        trained = f"; the trained model's is {first['trained_ap']:.4f}"
+    lines = [
+        f"| {row['artefact']} | {row['boxes']} | {_number(row.get('share'))} "
+        f"| {_number(row.get('median_iou'))} | {_number(row['lowest_iou'])} "
+        f"| {_number(row['largest_score_difference'])} | {_number(row.get('ap'))} "
+        f"| {_number(row.get('ap_50'))} | {_tolerance(row)} |"
+        for row in rows
+    ]
+    return _HEAD.format(pictures=first["pictures"], trained=trained) + "\n".join(lines)
+
+
+def _tolerance(row: Row) -> str:
+    words = f"IoU {row['iou_tolerance']}, score ± {row['score_tolerance']}"
+    if "share_tolerance" in row:
+        words = f"{row['share_tolerance']:.0%} with {words}; AP - {row['ap_loss_tolerance']}"
+    return words
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
