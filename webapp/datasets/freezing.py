@@ -202,7 +202,8 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
         boxes: dict[int, list[dict[str, Any]]] = {row["pk"]: [] for row in chunk}
         annotations = (
             Annotation.objects.filter(image_id__in=boxes, status=Annotation.Status.ACTIVE)
-            .order_by("id")
+            # By what they are and not by their ids: what was restored freezes to the same bytes.
+            .order_by("label__class_id", *CORNERS, "difficult", "truncated")
             .values_list("image_id", "label__class_id", *CORNERS, "difficult", "truncated")
         )
         for image_id, class_id, xmin, ymin, xmax, ymax, difficult, truncated in annotations:
