@@ -105,7 +105,7 @@ def database(var: Path) -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL", "").strip()
     if not url:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "webapp.sqlite",
             "NAME": str(var / "boxloop.sqlite3"),
             "OPTIONS": dict(SQLITE_OPTIONS),
         }
@@ -117,7 +117,7 @@ def database(var: Path) -> dict[str, Any]:
             "or sqlite:////absolute/path.sqlite3."
         ) from error
     if config["ENGINE"] == "django.db.backends.sqlite3":
-        config["OPTIONS"] = dict(SQLITE_OPTIONS)
+        config |= {"ENGINE": "webapp.sqlite", "OPTIONS": dict(SQLITE_OPTIONS)}
     return config
 
 

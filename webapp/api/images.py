@@ -4,7 +4,8 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 
 from webapp.datasets.models import Image
-from webapp.projects.access import get_project
+from webapp.projects.access import get_project, require
+from webapp.projects.models import Membership
 
 
 def get_image(request: HttpRequest, image_id: int, role: str = "viewer") -> Image:
@@ -14,6 +15,22 @@ def get_image(request: HttpRequest, image_id: int, role: str = "viewer") -> Imag
         raise Http404
     get_project(request, image.project_id, role)
     return image
+
+
+def check_image(request: HttpRequest, image_id: int, role: str) -> None:
+    """As `get_image`, for a caller that reads the image itself: one query instead of two."""
+    membership = (
+        Membership.objects.filter(
+            user_id=request.user.pk,
+            project__images=image_id,
+            project__images__trashed_at=None,
+        )
+        .only("role")
+        .first()
+    )
+    if membership is None:
+        raise Http404
+    require(membership, role)
 
 
 def image_url(kind: str, project_id: int, image_id: int, sha256: str) -> str:

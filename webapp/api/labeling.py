@@ -9,7 +9,7 @@ from django.urls import reverse
 from ninja import Field, Router, Schema
 from ninja.responses import Response
 
-from webapp.api.images import get_image, image_url
+from webapp.api.images import check_image, get_image, image_url
 from webapp.labeling.edits import Edit, RefusedEdit, StaleEdit, apply_edit, shown_annotations
 from webapp.labeling.labels import label_rows
 from webapp.labeling.models import Annotation
@@ -76,9 +76,9 @@ def edit_annotations(request: HttpRequest, image_id: int, edit: EditIn) -> Any:
     other = _logged_in_as_another(request)
     if other is not None:
         return other
-    image = get_image(request, image_id, "annotator")
+    check_image(request, image_id, "annotator")
     try:
-        image = apply_edit(image.pk, Edit(**edit.dict()), request.user)
+        image = apply_edit(image_id, Edit(**edit.dict()), request.user)
     except StaleEdit as stale:
         body = {
             "revision": stale.image.revision,

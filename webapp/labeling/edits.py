@@ -13,6 +13,7 @@ from django.utils import timezone
 from webapp.datasets.models import Image
 from webapp.labeling.changes import summarise
 from webapp.labeling.models import Annotation, DeletedBox, ImageReview, Operation
+from webapp.projects.models import Label
 
 MAX_BOXES = 20_000
 MIN_SIDE = 1.0
@@ -61,8 +62,8 @@ def shown_annotations(image: Image) -> list[dict[str, Any]]:
 
 
 def lock_image(image_id: int) -> Image:
-    """The image with its project and review, nobody else writing it. Inside a transaction."""
-    images = Image.objects.select_for_update(of=("self",)).select_related("project", "review")
+    """The image with its review, nobody else writing it. Inside a transaction."""
+    images = Image.objects.select_for_update(of=("self",)).select_related("review")
     return images.get(pk=image_id)
 
 
@@ -75,14 +76,15 @@ def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
     """
     with transaction.atomic():
         image = lock_image(image_id)
-        done_before = image.operations.filter(op_id=edit.op_id).only("revision").first()
-        if done_before is not None:
-            image.revision = done_before.revision
-            return image
         if edit.base_revision != image.revision:
-            raise StaleEdit(image)
+            # What was applied before has raised the revision, so that only here it can be known.
+            done_before = image.operations.filter(op_id=edit.op_id).values_list("revision")
+            if not done_before:
+                raise StaleEdit(image)
+            image.revision = done_before[0][0]
+            return image
         touched = [row["id"] for row in edit.upserts] + list(edit.deletes)
-        before = {row.pk: row for row in Annotation.objects.filter(pk__in=touched)}
+        before = {row.pk: row for row in Annotation.objects.filter(pk__in=touched).order_by()}
         _refuse_bad(image, edit, before)
         old = {pk: _as_dict(row) for pk, row in before.items()}
         deleted = [old[pk] for pk in edit.deletes if pk in old]
@@ -116,25 +118,31 @@ def _write(
         DeletedBox.objects.bulk_create([_trashed(row, user) for row in gone], batch_size=500)
         image.annotations.filter(pk__in=[row.pk for row in gone]).delete()
     unknown = [row["id"] for row in edit.upserts if row["id"] not in before]
-    trash = image.deleted_boxes.in_bulk(unknown) if unknown else {}
+    trash = _in_trash(image, unknown) if unknown else {}
     now = timezone.now()
     rows = []
     for row in edit.upserts:
         annotation = Annotation(image=image, changed_by=user, changed_at=now, **row)
         # Bringing a box back does not make it one's own.
         maker = trash.get(row["id"])
-        annotation.created_by_id = maker.created_by_id if maker else user.pk
+        annotation.created_by_id = maker[0] if maker else user.pk
         rows.append(annotation)
     if rows:
         Annotation.objects.bulk_create(
             rows, batch_size=500, update_conflicts=True, unique_fields=["id"],
             update_fields=CHANGING,
         )  # fmt: skip
-    for pk, box in trash.items():
-        Annotation.objects.filter(pk=pk).update(created_at=box.created_at)
+    for pk, (_, created_at) in trash.items():
+        Annotation.objects.filter(pk=pk).update(created_at=created_at)
     if trash:
         image.deleted_boxes.filter(pk__in=list(trash)).delete()
     return list(trash)
+
+
+def _in_trash(image: Image, ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, Any]]:
+    """Who drew those of the boxes that lie in the image's trash, and when."""
+    rows = DeletedBox.objects.filter(pk__in=ids, image_id=image.pk).order_by()
+    return {pk: (by, at) for pk, by, at in rows.values_list("pk", "created_by_id", "created_at")}
 
 
 def _trashed(row: Annotation, user: Any) -> DeletedBox:
@@ -181,7 +189,10 @@ def _reopen_review(image: Image, changed: bool, state: str | None) -> None:
 
 def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -> None:
     errors: list[tuple[uuid.UUID | None, str]] = []
-    labels = dict(image.project.labels.values_list("pk", "retired_at")) if edit.upserts else {}
+    asked = Label.objects.filter(
+        project_id=image.project_id, pk__in={row["label_id"] for row in edit.upserts}
+    ).order_by()
+    labels = dict(asked.values_list("pk", "retired_at")) if edit.upserts else {}
     if edit.state is not None and edit.state not in Image.State.values:
         errors.append((None, f"{edit.state!r} is no state. Use new, in_progress or done."))
     # Rejected suggestions are not in these counts; they are worth no query a save.

@@ -24,12 +24,17 @@ def get_project(request: HttpRequest, project_id: int, role: str = Role.VIEWER) 
     if membership is None:
         raise Http404("There is no such project, or you are not one of its people.")
     request.project, request.membership = membership.project, membership  # type: ignore[attr-defined]
+    require(membership, role)
+    return membership.project
+
+
+def require(membership: Membership, role: str) -> None:
+    """Raise PermissionDenied, in words, where the member's role is too low."""
     if not membership.allows(role):
         raise PermissionDenied(
             f"Your role here is {membership.get_role_display().lower()}; "
             f"this takes {Role(role).label.lower()}."
         )
-    return membership.project
 
 
 View = Callable[..., HttpResponseBase]
