@@ -28,7 +28,7 @@ class DetectorError(FileNotFoundError):
 def load_detector(source: Path | str, num_threads: int | None = None) -> Detector:
     """Load a detector from a bundle, a run directory (its `model/`), or a base's name.
 
-    Raises DetectorError.
+    It needs no TensorFlow where the bundle has a LiteRT model. Raises DetectorError.
     """
     if isinstance(source, str) and source in BASES:
         if not find_base(source).is_present:
@@ -36,11 +36,11 @@ def load_detector(source: Path | str, num_threads: int | None = None) -> Detecto
                 f"The weights of {source} are not on this machine. Fetch them once: "
                 f"./boxloop bases --fetch {source}"
             )
-        return Detector(base_dir(source) / "model", num_threads)
+        return _load_bundle(base_dir(source) / "model", num_threads)
     folder = Path(source)
     for candidate in (folder, folder / "model"):
         if (candidate / "model.json").is_file():
-            return Detector(candidate, num_threads)
+            return _load_bundle(candidate, num_threads)
     if not folder.exists():
         raise DetectorError(
             f"{source}: there is no such model folder, and no base of that name "
@@ -50,6 +50,14 @@ def load_detector(source: Path | str, num_threads: int | None = None) -> Detecto
         f"{source}: it holds no model.json, so it is no model and no finished run. "
         "A run that was cut off goes on when its train command is given again."
     )
+
+
+def _load_bundle(bundle: Path, num_threads: int | None) -> Detector:
+    if (bundle / "model.tflite").is_file() or not (bundle / "saved_model").is_dir():
+        return Detector(bundle, num_threads)
+    from detection.saved_model_detector import SavedModelDetector
+
+    return SavedModelDetector(bundle)
 
 
 class Detector:
@@ -64,10 +72,8 @@ class Detector:
     def __init__(self, bundle: Path, num_threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
+        self._read_facts(bundle)
         try:
-            self.facts: dict[str, Any] = json.loads((bundle / "model.json").read_text("utf-8"))
-            text = (bundle / "label_map.pbtxt").read_text("utf-8")
-            self.label_map: LabelMap = parse_label_map(text, str(bundle / "label_map.pbtxt"))
             self._interpreter = Interpreter(
                 model_path=str(bundle / "model.tflite"),
                 num_threads=num_threads or os.cpu_count() or 1,
@@ -76,10 +82,19 @@ class Detector:
             raise DetectorError(f"{bundle}: the model cannot be read ({error}).") from error
         self._interpreter.allocate_tensors()
         self._runner = self._interpreter.get_signature_runner("serving_default")
-        self.input_size = int(self.facts["input_size"])
-        self.score_threshold = float(self.facts["score_threshold"])
-        self._iou_threshold = float(self.facts["iou_threshold"])
         self._items = self.label_map.items
+
+    def _read_facts(self, bundle: Path) -> None:
+        """model.json and the label map. Raises DetectorError."""
+        try:
+            self.facts: dict[str, Any] = json.loads((bundle / "model.json").read_text("utf-8"))
+            text = (bundle / "label_map.pbtxt").read_text("utf-8")
+            self.label_map: LabelMap = parse_label_map(text, str(bundle / "label_map.pbtxt"))
+            self.input_size = int(self.facts["input_size"])
+            self.score_threshold = float(self.facts["score_threshold"])
+            self._iou_threshold = float(self.facts["iou_threshold"])
+        except (OSError, ValueError, KeyError) as error:
+            raise DetectorError(f"{bundle}: the model cannot be read ({error}).") from error
 
     @property
     def labels(self) -> tuple[str, ...]:

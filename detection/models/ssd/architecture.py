@@ -1,0 +1,122 @@
+"""SSDLite as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from detection.bases import Base
+from detection.export import export_bundle
+from detection.input_pipeline import Augmentation, training_batches
+from detection.label_map import LabelMap
+from detection.models.architecture import Batch
+from detection.models.ssd.detector import build_detector
+from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
+from detection.models.ssd.published import write_base_bundle
+from detection.picture_cache import CachedSplit
+from detection.training.data import RunData, load_data, relative_sides
+from detection.training.input_size import choose_input_size
+from detection.training.settings import TrainingSettings
+from detection.training.start import start_model
+from detection.training.step import TrainingStep
+from detection.training.validator import Validator
+
+
+class Ssd:
+    """Square pictures, anchors on six feature maps, one sigmoid a label."""
+
+    def choose_input_size(self, records: Path, settings: TrainingSettings) -> tuple[int, str]:
+        return choose_input_size(relative_sides(records)), "by the size of the boxes"
+
+    def load_data(
+        self,
+        records: Path,
+        label_map: Path,
+        cache: Path,
+        input_size: int,
+        on_picture: Callable[[], None],
+    ) -> RunData:
+        return load_data(records, label_map, cache, input_size, on_picture)
+
+    def start_model(
+        self, num_classes: int, settings: TrainingSettings, input_size: int, batch_size: int
+    ) -> keras.Model:
+        return start_model(num_classes, settings, input_size, batch_size)
+
+    def make_step(
+        self,
+        model: keras.Model,
+        settings: TrainingSettings,
+        input_size: int,
+        strategy: tf.distribute.Strategy,
+    ) -> TrainingStep:
+        return TrainingStep(model, input_size, strategy)
+
+    def batches(
+        self,
+        split: CachedSplit,
+        order: NDArray[np.int64],
+        settings: TrainingSettings,
+        *,
+        input_size: int,
+        batch_size: int,
+        first_sample: int,
+    ) -> Iterable[Batch]:
+        changes = Augmentation(
+            crop=settings.crop,
+            flip=settings.flip,
+            colour=settings.colour,
+            mosaic=settings.mosaic,
+        )
+        return training_batches(
+            split,
+            order,
+            batch_size=batch_size,
+            input_size=input_size,
+            seed=settings.seed,
+            augmentation=changes,
+            first_sample=first_sample,
+        )
+
+    def make_judge(
+        self, label_map: LabelMap, settings: TrainingSettings, input_size: int
+    ) -> Validator:
+        return Validator(build_detector(len(label_map), input_size), label_map, input_size)
+
+    def export(
+        self,
+        model: keras.Model,
+        *,
+        folder: Path,
+        base: str,
+        input_size: int,
+        label_map: LabelMap,
+        metrics: dict[str, Any],
+        score_threshold: float,
+        revision: str | None,
+        pictures: Sequence[NDArray[np.uint8]],
+    ) -> None:
+        export_bundle(
+            model,
+            folder=folder,
+            base=base,
+            input_size=input_size,
+            label_map=label_map,
+            metrics=metrics,
+            score_threshold=score_threshold,
+            iou_threshold=DEFAULT_IOU_THRESHOLD,
+            revision=revision,
+            pictures=pictures,
+        )
+
+    def prepare_base(self, base: Base, weights: Path, folder: Path) -> None:
+        write_base_bundle(base, weights, folder)
+
+
+ARCHITECTURE = Ssd()
