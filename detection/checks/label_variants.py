@@ -56,6 +56,7 @@ def _finding(survey: Survey, other: str, kept: str, counts: Counter[str]) -> Fin
     return Finding(
         CHECK.key, "warning", first.file, words, first.name, box.line, box.number,
         related=tuple(dict.fromkeys(edit.image for edit in edits))[1:],
+        boxes=tuple(each.ordered for each in first.boxes if each.label == other),
         fix=Fix(CHECK.key, action, edits),
     )  # fmt: skip
 

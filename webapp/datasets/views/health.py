@@ -45,10 +45,11 @@ def health(request: HttpRequest, project: Project) -> HttpResponse:
         "outdated": found is not None and found.state_key != state_key(project),
         "stops": [f for f in training_findings(project) if f.severity == "stop"],
         "counts": {
-            severity: sum(r["count"] for r in results if r["severity"] == severity)
+            severity: sum(r["severity"] == severity for r in results)
             for severity in GRAVITY
         },
         "passed": [r for r in results if not r["count"]],
+        "num_checks": len(results),
         "changes": project.dataset_changes.select_related("user")[:5],
         "num_images": project.images.kept().count(),
         "mended": _mended_at_import(project),
