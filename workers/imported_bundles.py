@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -25,6 +26,7 @@ class BundleTaker:
     def __init__(self, project: Project, user: Any) -> None:
         self.project, self.user = project, user
         self._waiting: list[tuple[int, Mapping[str, Any]]] = []
+        self._dated: list[tuple[Annotation, datetime]] = []
         self._renamed: dict[str, str] = {}
 
     def take_looks(self, header: Mapping[str, Any]) -> None:
@@ -65,6 +67,9 @@ class BundleTaker:
             if made is not None:
                 made.id = pk
                 rows.append(made)
+                at = _moment(row.get("created_at"))
+                if at is not None:
+                    self._dated.append((made, at))
         self._waiting.append((image.pk, line))
         return rows
 
@@ -98,7 +103,11 @@ class BundleTaker:
         return made
 
     def finish(self) -> None:
-        """States, groups, revisions and histories, once the boxes are written."""
+        """Dates, states, groups, revisions and histories, once the boxes are written."""
+        for annotation, at in self._dated:
+            annotation.created_at = at  # auto_now_add had put today's
+        Annotation.objects.bulk_update([row for row, _ in self._dated], ["created_at"], 500)
+        self._dated.clear()
         for pk, line in self._waiting:
             image = Image.objects.get(pk=pk)
             state, revision = line.get("state"), line.get("revision")
@@ -121,7 +130,7 @@ class BundleTaker:
                 continue
             if not 0 <= row["revision"] <= image.revision:
                 continue
-            kind, at = row.get("kind"), row.get("created_at")
+            kind = row.get("kind")
             operation = Operation(
                 image=image,
                 op_id=_uuid(row.get("op_id")),
@@ -130,13 +139,12 @@ class BundleTaker:
                 changes=self._local(row.get("changes"), labels),
                 summary=row["summary"] if isinstance(row.get("summary"), dict) else {},
             )
-            rows.append((operation, parse_datetime(at) if isinstance(at, str) else None))
+            rows.append((operation, _moment(row.get("created_at"))))
         made = Operation.objects.bulk_create(
             [operation for operation, _ in rows], ignore_conflicts=True
         )
         for operation, (_, at) in zip(made, rows, strict=True):
-            if at is not None and at.tzinfo is not None:
-                # auto_now_add has put today's date.
+            if at is not None:
                 image.operations.filter(op_id=operation.op_id).update(created_at=at)
 
     def _local(self, changes: object, labels: dict[int, int]) -> dict[str, Any]:
@@ -155,6 +163,14 @@ class BundleTaker:
 
         found: dict[str, Any] = local(changes)
         return found
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        at = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
 
 
 def _uuid(value: object) -> uuid.UUID:

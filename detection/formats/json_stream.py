@@ -35,7 +35,8 @@ class JsonStream:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")()
         self._decoder = json.JSONDecoder()
         self._text, self._at, self._ended = "", 0, False
-        self._lines_before = 1
+        # The line at which the text's position `_counted` stands.
+        self._counted, self._line = 0, 1
         self.line = 1
 
     def opening(self) -> str:
@@ -150,13 +151,19 @@ class JsonStream:
             raise AnnotationError(self.file, "It is not UTF-8 text.", line) from None
         except (ArchiveError, OSError) as error:
             raise AnnotationError(self.file, str(error)) from None
-        self._lines_before += self._text.count("\n", 0, self._at)
-        self._text, self._at = self._text[self._at :] + text, 0
+        self._line = self._line_at(self._at)
+        self._text, self._at, self._counted = self._text[self._at :] + text, 0, 0
         self._ended = not data
         return not self._ended
 
     def _line_at(self, position: int) -> int:
-        return self._lines_before + self._text.count("\n", 0, position)
+        # Counted on from the last time: from the start it would be quadratic.
+        if position >= self._counted:
+            self._line += self._text.count("\n", self._counted, position)
+        else:
+            self._line -= self._text.count("\n", position, self._counted)
+        self._counted = position
+        return self._line
 
     def _error(self, expected: str) -> AnnotationError:
         if not self._peek():

@@ -171,7 +171,7 @@ def contents(project: Any) -> dict[str, Any]:
     for image in project.images.all():
         boxes = image.annotations.values_list(
             "id", "label__class_id", "xmin", "ymin", "xmax", "ymax", "status", "source", "score",
-            "difficult", "truncated",
+            "difficult", "truncated", "created_at",
         )  # fmt: skip
         history = [
             (operation.op_id, operation.revision, operation.kind, operation.summary,
