@@ -54,10 +54,12 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     from detection.input_pipeline import Augmentation, sample_order, training_batches
     from detection.models.ssd.detector import build_detector, freeze_early_layers
     from detection.training.data import CROP_RESERVE
+    from detection.training.pointwise import learn_by_matrix_products
     from detection.training.step import TrainingStep
 
     model = build_detector(NUM_LABELS, input_size)
     freeze_early_layers(model)
+    learn_by_matrix_products(model)
     step = TrainingStep(model, input_size)
     batches = iter(
         training_batches(
@@ -108,6 +110,7 @@ def main() -> int:
     print(f"waiting for data    {waiting:7.1f} %   (bar {100 * BAR_WAITING:.0f} %)")
     print(f"a step              {found['seconds_a_step']:8.3f} s")
     print(f"CPU time of a step  {found['cpu_seconds_a_step']:8.3f} s")
+    print(f"images a CPU second {options.batch_size / found['cpu_seconds_a_step']:8.1f}")
     print(f"until the 5th step  {found['seconds_to_start']:8.1f} s")
     print(f"memory at most      {found['memory_bytes'] / 1e9:8.2f} GB")
     if options.json is not None:
