@@ -1,20 +1,20 @@
 // Uploading: drop or choose files, send them with progress, then follow the import to its report.
 
 import { filesOfDrop, filesOfField, importName } from "./dropped_files.js";
-import { bytes, hideCard, showFailure, showImporting, showReport, showReview, showUploading } from "./upload_card.js";
+import { Cancelled, fingerprintOf, patiently, Refused, sendResumable } from "./resumable.js";
+import { bytes, hideCard, showBrokenOff, showFailure, showImporting, showReport, showReview, showUploading } from "./upload_card.js";
 import { csrfToken, toast } from "./shell.js";
 
 const config = JSON.parse(document.getElementById("upload-config").textContent);
 const PARALLEL = 3;
-const ATTEMPTS = 4; // the first and three more
+const IN_PARTS = 8 * 1024 * 1024; // larger files go in parts that can be sent again
 const POLL_MS = 700;
+const UNDER_WAY = "boxloop-upload"; // of this tab; outlives its reload
+const STALLED = 120; // seconds after which an upload of another tab is taken to be dead
 let busy = false;
 
 const address = (name, id) => config[name].replace("{id}", id);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-class Refused extends Error {}
-class Cancelled extends Error {}
 
 // ---- Sending
 
@@ -48,29 +48,22 @@ function wordsFor(status) {
   return `The server answered ${status}. Load the page again and log in.`;
 }
 
-async function persistently(upload, attempt) {
-  for (let number = 1; ; number += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (error instanceof Refused || error instanceof Cancelled || number >= ATTEMPTS) throw error;
-      upload.waiting = `${error.message} Trying again (${number} of ${ATTEMPTS - 1}) …`;
-      await pause(700 * 2 ** number);
-      if (upload.cancelled) throw new Cancelled();
-      upload.waiting = "";
-    }
-  }
-}
-
 async function sendFile(upload, { name, file }) {
   let counted = 0;
   const progress = (loaded) => {
-    // What goes over the wire is a little more than the file.
+    // What goes over the wire is a little more than the file, and a lost part counts back.
     const now = Math.min(loaded, file.size);
     upload.sent += now - counted;
     counted = now;
   };
-  await persistently(upload, () => {
+  if (upload.arrived[name] === file.size) {
+    // It came before the upload broke off.
+  } else if (file.size > IN_PARTS) {
+    await sendResumable(address("resumable", upload.id), name, file, upload, progress).catch((error) => {
+      // Half a file stays for going on, and an import does not begin with one.
+      throw error instanceof Refused ? new Error(error.message) : error;
+    });
+  } else await patiently(upload, () => {
     const form = new FormData();
     form.set("name", name);
     form.set("file", file, file.name);
@@ -103,7 +96,7 @@ async function sendAll(upload) {
 
 // ---- One upload from beginning to end
 
-async function upload(files, split = "") {
+async function upload(files, split = document.getElementById("upload-split")?.value ?? "") {
   const tooLarge = files.filter(({ file }) => file.size > config.max_bytes);
   const fitting = files.filter(({ file }) => file.size <= config.max_bytes);
   for (const { name, file } of tooLarge.slice(0, 5)) {
@@ -121,7 +114,7 @@ async function upload(files, split = "") {
   const state = {
     files: fitting, name: importName(fitting), id: null, done: 0, sent: 0, refused: [], waiting: "",
     total: fitting.reduce((sum, { file }) => sum + file.size, 0),
-    started: performance.now(), requests: new Set(), cancelled: false,
+    started: performance.now(), requests: new Set(), cancelled: false, split, arrived: {},
   };
   const cancel = () => {
     state.cancelled = true;
@@ -131,10 +124,16 @@ async function upload(files, split = "") {
   showUploading(state, cancel);
   try {
     const form = new FormData();
-    for (const [key, value] of Object.entries({ name: state.name, files: fitting.length, bytes: state.total, split })) form.set(key, value);
-    state.id = (await persistently(state, () => send(config.create, form, state))).id;
+    const announced = { name: state.name, files: fitting.length, bytes: state.total, split, fingerprint: fingerprintOf(fitting) };
+    for (const [key, value] of Object.entries(announced)) form.set(key, value);
+    const draft = await patiently(state, () => send(config.create, form, state));
+    Object.assign(state, { id: draft.id, arrived: draft.arrived });
+    sessionStorage.setItem(UNDER_WAY, draft.id);
     await sendAll(state);
-    await persistently(state, () => send(address("start", state.id), new FormData(), state));
+    const chosen = new FormData();
+    chosen.set("split", state.split);
+    await patiently(state, () => send(address("start", state.id), chosen, state));
+    sessionStorage.removeItem(UNDER_WAY);
     clearInterval(ticking);
     busy = false;
     await follow(state.id, state.refused);
@@ -142,12 +141,13 @@ async function upload(files, split = "") {
     clearInterval(ticking);
     busy = false;
     if (error instanceof Cancelled || state.cancelled) await giveUp(state);
-    else showFailure(state, error.message, () => upload(files, split), config.history);
+    else showFailure(state, error.message, () => upload(files, state.split), config.history);
   }
 }
 
 async function giveUp(state) {
   hideCard();
+  sessionStorage.removeItem(UNDER_WAY);
   if (state.id) await send(address("cancel", state.id), new FormData()).catch(() => null);
   toast({ title: `${state.name}: upload cancelled. Nothing was imported.`, kind: "info", seconds: 5 });
 }
@@ -234,3 +234,12 @@ const ended = sessionStorage.getItem("boxloop-report");
 sessionStorage.removeItem("boxloop-report");
 if (config.running) follow(config.running);
 else if (ended) follow(ended, [], false);
+else if (config.can_upload && config.broken_off) {
+  const left = config.broken_off;
+  const discard = async () => {
+    hideCard();
+    sessionStorage.removeItem(UNDER_WAY);
+    await send(address("cancel", left.id), new FormData()).catch((error) => toast({ title: error.message, kind: "dng" }));
+  };
+  if (String(left.id) === sessionStorage.getItem(UNDER_WAY) || left.seconds_ago > STALLED) showBrokenOff(left, discard);
+}

@@ -30,7 +30,7 @@ const plural = (value, noun, many = "s") => `${number(value)} ${noun}${value ===
 
 // ---- Progress: built once for each kind, then only its words and its bar change
 
-function progressParts(kind, action, onCancel) {
+function progressParts(kind, action, onCancel, extra = null) {
   if (card.dataset.shows !== kind) {
     const fill = element("i");
     const bar = element("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
@@ -43,7 +43,7 @@ function progressParts(kind, action, onCancel) {
     });
     card.replaceChildren(
       element("div", { class: "head" }, icon("upload", "ic-ok"), element("div", { class: "grow" }, title, detail), cancel),
-      element("div", { class: "body" }, bar),
+      element("div", { class: "body" }, bar, extra),
     );
     card.dataset.shows = kind;
     card.hidden = false;
@@ -59,8 +59,35 @@ function progressParts(kind, action, onCancel) {
   };
 }
 
+/** Where the photos go, to be chosen until the last has arrived. */
+function splitChoice(state) {
+  const select = element("select", { class: "in sm" });
+  for (const [value, words] of [["", "automatic"], ["train", "train"], ["val", "val"], ["test", "test"]]) {
+    select.append(element("option", { value }, words));
+  }
+  select.value = state.split;
+  select.addEventListener("change", () => { state.split = select.value; });
+  return element("label", { class: "row g2 s12 t2 split-choice" }, "Split", select);
+}
+
+/** An upload that broke off, of this user; the same files go on where they were. */
+export function showBrokenOff(row, onDiscard) {
+  const discard = element("button", { type: "button", class: "btn sm ghost" }, "Discard");
+  discard.addEventListener("click", onDiscard);
+  const again = element("button", { type: "button", class: "btn sm", "data-pick": row.files > 1 ? "folder" : "files" }, "Choose again");
+  const words = row.files > 1 ? "Choose the same files again: what has arrived is not sent again." : "Choose the same file again: it goes on where it was.";
+  card.replaceChildren(
+    head("warn", "An upload broke off", `${row.name} · ${bytes(row.bytes)} arrived`),
+    element("ul", {}, problem({ file: "", message: words, severity: "mended", url: null })),
+    element("div", { class: "foot" }, discard, element("span", { class: "r" }), again),
+  );
+  card.dataset.shows = "broken off";
+  card.hidden = false;
+}
+
 export function showUploading(state, onCancel) {
-  const update = progressParts(`upload ${state.started}`, "Cancel", onCancel);
+  const shown = `upload ${state.started}`;
+  const update = progressParts(shown, "Cancel", onCancel, card.dataset.shows === shown ? null : splitChoice(state));
   const span = (performance.now() - state.started) / 1000;
   const rate = span > 1 ? state.sent / span : 0;
   const left = rate ? (state.total - state.sent) / rate : null;
