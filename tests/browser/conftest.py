@@ -136,6 +136,43 @@ def product() -> Iterator[Product]:
 
 
 @pytest.fixture(scope="session")
+def web() -> Iterator[Product]:
+    """The web server alone, with a state folder of its own: no workers, no weights."""
+    var = Path(tempfile.mkdtemp(prefix="boxloop-"))
+    port = free_port()
+    # Static files are taken from where they lie, not collected.
+    environment = {**os.environ, "BOXLOOP_VAR": str(var), "BOXLOOP_DEBUG": "1"}
+    for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "DJANGO_SETTINGS_MODULE"):
+        environment.pop(name, None)
+    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    with (var / "web.log").open("wb") as log:
+        command = [sys.executable, "-m", "uvicorn", "webapp.asgi:application", "--lifespan", "off"]
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--timeout-graceful-shutdown", "1"],
+            cwd=ROOT, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    running = Product(f"http://127.0.0.1:{port}", var, environment, process)
+    try:
+        running.wait_for(lambda: answers(running.url), 40, f"no answer; see {var}/web.log")
+        yield running
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(var, ignore_errors=True)
+
+
+@pytest.fixture
+def team(chromium: Any, web: Product) -> Iterator[Any]:
+    """Opens browser windows of two people on one fresh project (team.py)."""
+    from tests.browser.team import Team
+
+    made = Team(chromium, web)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     path = find_browser()
     if path is None:
@@ -165,6 +202,16 @@ def page(chromium: Any, product: Product) -> Iterator[Any]:
     yield page
     context.close()
     assert not errors, f"the console shows {errors}"
+
+
+@pytest.fixture
+def desks(chromium: Any, product: Product) -> Iterator[Any]:
+    """Opens browser windows of one person on one fresh project (desk.py)."""
+    from tests.browser.desk import Desks
+
+    made = Desks(chromium, product)
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(trylast=True)

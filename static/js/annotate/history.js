@@ -62,7 +62,7 @@ export class HistoryList {
   async look(revision) {
     const { editor } = this;
     const today = this.today ?? editor.store.document;
-    if (revision === this.entries[0]?.revision) return this.leave();
+    if (revision === today.revision) return this.leave();
     const answer = await editor.api.revision(today.id, revision).catch(() => null);
     if (editor.store.document?.id !== today.id) return;
     if (!answer) return editor.tell("The server does not answer. Try again in a moment.");
