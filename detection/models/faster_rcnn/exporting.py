@@ -11,22 +11,32 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from detection.bundle import write_bundle
-from detection.export import ExportError, replace_folder, write_checkpoint
+from detection.bundle import add_exports, write_bundle
+from detection.export import ExportError, load_trained, replace_folder, write_checkpoint
+from detection.exports.check import Comparison
+from detection.exports.formats import SAME_NUMBERS, ExportFormat
 from detection.exports.graphs import as_module, freeze
-from detection.exports.saved_model import OUTPUTS, SavedModel
+from detection.exports.saved_model import OUTPUTS, FrozenGraph, Outputs, SavedModel
 from detection.label_map import LabelMap
 from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.serving import serve
 
 MOST_PICTURES = 8
 CHECKED_SCORE = 0.1
-# The same operations twice: what differs is the order of sums. A near-tie may swap two boxes.
-LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.98, 0.02
 NO_LITERT = (
     "LiteRT has no operators for what lies between the two stages (combined non-max suppression, "
     "crop and resize), so a Faster R-CNN is not exported to it: use the SavedModel."
 )
+NO_ONNX = (
+    "ONNX has no operator for the combined non-max suppression that this Faster R-CNN uses twice, "
+    "so it is not exported to it: use the SavedModel or the frozen graph."
+)
+NOT_EXPORTED = {
+    "litert": NO_LITERT,
+    "litert_float16": NO_LITERT,
+    "litert_int8": NO_LITERT,
+    "onnx": NO_ONNX,
+}
 
 
 def export_bundle(
@@ -52,13 +62,15 @@ def export_bundle(
         write_checkpoint(model, beside)
         write_saved_model(model, label_map, beside / "saved_model")
         if len(pictures):
-            metrics["exports"] = [_check(model, label_map, beside / "saved_model", pictures)]
+            exported = SavedModel(beside / "saved_model")
+            row = _check("saved_model", model, label_map, exported, pictures)
+            metrics["exports"] = [row.as_json()]
         more = {
             "architecture": "faster_rcnn",
             "iou_threshold": model.config.iou_threshold,
-            "not_exported": {"litert": NO_LITERT},
+            "not_exported": NOT_EXPORTED,
         }
-        write_bundle(beside, facts=facts | more, metrics=metrics, label_map=label_map, litert=None)
+        write_bundle(beside, facts=facts | more, metrics=metrics, label_map=label_map)
         replace_folder(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -90,49 +102,81 @@ def _answer(model: FasterRcnn, label_map: LabelMap) -> Callable[[tf.Tensor], dic
     return lambda pictures: serve(model, pictures, ids)
 
 
+def make_export(
+    bundle: Path, form: str, path: Path, pictures: Sequence[NDArray[np.uint8]]
+) -> list[Comparison]:
+    """Write one more export of a whole ``bundle`` to ``path``, compared on ``pictures``.
+
+    ``form``: saved_model or frozen_graph. Returns the comparison, none without
+    pictures. Raises ExportError where the form is not to be had, or differs.
+    """
+    model, label_map = load_trained(bundle)
+    assert isinstance(model, FasterRcnn)
+    if form == "saved_model":
+        write_saved_model(model, label_map, path)
+    elif form == "frozen_graph":
+        write_frozen_graph(model, label_map, path)
+    else:
+        raise ExportError(NOT_EXPORTED.get(form, f"There is no form {form!r} of a Faster R-CNN."))
+    if not len(pictures):
+        return []
+    exported = SavedModel(path) if form == "saved_model" else FrozenGraph(path)
+    return [_check(form, model, label_map, exported, pictures)]
+
+
+def add_to_bundle(
+    bundle: Path,
+    forms: Sequence[ExportFormat],
+    pictures: Sequence[NDArray[np.uint8]],
+    on_phase: Callable[[str, float], None],
+) -> list[Comparison]:
+    """Add exports to a whole ``bundle``; see ``detection.export.export_more``."""
+    made: list[Comparison] = []
+    for number, form in enumerate(forms):
+        on_phase(f"Making and comparing {form.title}", number / len(forms))
+        beside = bundle / f".writing-{form.path}"
+        shutil.rmtree(beside, ignore_errors=True)
+        comparisons = make_export(bundle, form.name, beside, pictures)
+        replace_folder(beside, bundle / form.path)
+        add_exports(bundle, [comparison.as_json() for comparison in comparisons])
+        made += comparisons
+    return made
+
+
 def _check(
+    artefact: str,
     model: FasterRcnn,
     label_map: LabelMap,
-    folder: Path,
+    exported: Callable[[NDArray[np.uint8]], Outputs],
     pictures: Sequence[NDArray[np.uint8]],
-) -> dict[str, Any]:
-    """Hold the SavedModel against the model; the row of the comparison table.
+) -> Comparison:
+    """Hold an export against the model.
 
     Raises ExportError where a detection with a score of 0.1 has no counterpart.
     """
-    exported = SavedModel(folder)
-    ids = [item.id for item in label_map]
-    trained = tf.function(
-        lambda pictures: serve(model, pictures, ids),
-        [tf.TensorSpec([None, None, None, 3], tf.uint8)],
-    )
-    boxes, ious, differences = 0, [1.0], [0.0]
+    spec = tf.TensorSpec([None, None, None, 3], tf.uint8)
+    trained = tf.function(_answer(model, label_map), [spec])
+    ious, differences = [1.0], [0.0]
     for picture in list(pictures)[:MOST_PICTURES]:
         wanted = {name: value.numpy()[0] for name, value in trained(picture[None]).items()}
         found = exported(picture)
         for index in range(int(wanted["num_detections"])):
             if wanted["detection_scores"][index] < CHECKED_SCORE:
                 break
-            boxes += 1
             iou, difference = _nearest(wanted, index, found)
             ious.append(iou)
             differences.append(difference)
-    if min(ious) < LEAST_IOU or max(differences) > MOST_SCORE_DIFFERENCE:
-        raise ExportError(
-            "The exported saved_model does not find what the trained model finds: the lowest IoU "
-            f"is {min(ious):.3f} (at least {LEAST_IOU} is right), scores differ by up to "
-            f"{max(differences):.3f} (at most {MOST_SCORE_DIFFERENCE}). It was not kept; the "
-            "checkpoints of the run are."
-        )
-    return {
-        "artefact": "saved_model",
-        "pictures": min(len(pictures), MOST_PICTURES),
-        "boxes": boxes,
-        "lowest_iou": round(min(ious), 6),
-        "largest_score_difference": round(max(differences), 6),
-        "iou_tolerance": LEAST_IOU,
-        "score_tolerance": MOST_SCORE_DIFFERENCE,
-    }
+    comparison = Comparison(
+        artefact,
+        SAME_NUMBERS,
+        min(len(pictures), MOST_PICTURES),
+        np.array(ious[1:]),
+        np.array(differences[1:]),
+        lost=0,
+    )
+    if not comparison.agrees:
+        raise ExportError(comparison.words_for_difference())
+    return comparison
 
 
 def _nearest(
