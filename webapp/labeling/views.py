@@ -65,7 +65,8 @@ def numbers(request: HttpRequest, project: Project) -> HttpResponse:
     }
     if request.membership.allows("owner"):  # type: ignore[attr-defined]
         team = numbers_of(project)
-        context |= {"team": team, "team_left": team.seconds_for(left)}
+        if team.people > 1 or not mine.people:
+            context |= {"team": team, "team_left": team.seconds_for(left)}
     return render(request, "labeling/numbers.html", context)
 
 

@@ -168,6 +168,12 @@ export const actions = {
     store.setState(store.boxes.length ? "in_progress" : "new");
     editor.say("Not done.");
   },
+
+  // ---- Review
+  review: (editor) => editor.side.toggle(),
+  comment: (editor) => editor.side.comments.write(),
+  flag: (editor) => editor.side.review.toggleFlag(),
+  nextToReview: (editor) => editor.side.review.next(),
   save: (editor) => editor.sync.flush({ retry: true }),
 };
 

@@ -48,6 +48,12 @@ export const KEY_GROUPS = [
     ["acceptAll", "Accept all suggestions that are shown", ["shift+space"]],
     ["rejectAll", "Reject all suggestions that are shown", ["shift+delete"]],
   ]],
+  ["Review", [
+    ["review", "Review, comments, history and deleted boxes", ["r"]],
+    ["comment", "Comment on the selected box, else on the image", ["c"]],
+    ["flag", "Flag the image for review, or take the flag away", ["shift+r"]],
+    ["nextToReview", "Next image that waits for a review", ["shift+w"]],
+  ]],
   ["View", [
     ["hideWhileHeld", "Hide all boxes while held", ["h"]],
     ["zoomIn", "Zoom in at the pointer (also: wheel, two fingers)", ["+", "="]],

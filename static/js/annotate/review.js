@@ -117,6 +117,18 @@ export class ReviewCard {
     }
   }
 
+  /** Flag the image, or take its flag away. */
+  async toggleFlag() {
+    const { editor } = this;
+    const image = editor.store.document;
+    if (!image || !editor.store.canEdit) return;
+    const now = await editor.api.readReview(image.id).catch(() => null);
+    if (!now || editor.store.document !== image) return;
+    if (now.verdict && now.verdict !== "flagged") return editor.tell("The image has been reviewed. Write a comment instead (C).");
+    await this.act(now.verdict ? "take_flag_away" : "flag");
+    editor.tell(this.error.hidden ? (now.verdict ? "The flag is taken away." : "Flagged for review.") : this.error.textContent);
+  }
+
   /** Go to the next image that waits for a reviewer. */
   async next() {
     const here = this.editor.store.document;

@@ -21,7 +21,7 @@ export class SidePanel {
     this.history = new HistoryList(editor);
     this.trash = new TrashList(editor);
     this.parts = [this.review, this.comments, this.history, this.trash];
-    for (const button of [...this.buttons, byId("side-close")]) button.addEventListener("click", () => this.toggle());
+    byId("side-close").addEventListener("click", () => this.toggle());
     editor.store.on("document", () => this.#changed());
     editor.store.on("selection", () => this.isOpen && this.parts.forEach((part) => part.selected?.()));
     this.#set(editor.config.reviewing || sessionStorage.getItem(KEY) === "open");
