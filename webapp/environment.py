@@ -50,6 +50,31 @@ def names(name: str, default: list[str]) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()] or default
 
 
+def import_roots(name: str) -> list[Path]:
+    """Folders of this machine that may be imported from; none without a setting."""
+    roots = [Path(part).expanduser() for part in names(name, [])]
+    for root in roots:
+        if not root.is_absolute() or not root.is_dir():
+            raise BadSetting(
+                f"{name}: {root} is no folder that is there, by its whole path. "
+                "Name folders with commas between them, such as /data/photos,/mnt/sets."
+            )
+    return [root.resolve() for root in roots]
+
+
+def import_prefixes(name: str) -> list[str]:
+    """Folders of the storage that may be imported from; never Boxloop's own."""
+    prefixes = [part.strip("/") for part in names(name, [])]
+    for prefix in prefixes:
+        parts = prefix.split("/")
+        if not prefix or parts[0] == "projects" or ".." in parts:
+            raise BadSetting(
+                f"{name}: {prefix!r} cannot be imported from; Boxloop keeps its own files in "
+                "projects/. Name another folder of the storage, such as incoming."
+            )
+    return prefixes
+
+
 def directory(name: str, default: Path) -> Path:
     path = Path(os.environ.get(name) or default).expanduser().absolute()
     try:

@@ -37,6 +37,8 @@ try:
     )
     DECODE_SECONDS = environment.whole_number("BOXLOOP_DECODE_SECONDS", 60, 1, 3600)
     MAX_ENTRIES = environment.whole_number("BOXLOOP_MAX_ENTRIES", 50_000, 1, 5_000_000)
+    IMPORT_ROOTS = environment.import_roots("BOXLOOP_IMPORT_ROOTS")
+    IMPORT_PREFIXES = environment.import_prefixes("BOXLOOP_IMPORT_PREFIXES")
     MAX_PIXELS = 1_000_000 * environment.whole_number("BOXLOOP_MAX_MEGAPIXELS", 100, 1, 2000)
 except environment.BadSetting as error:
     raise ImproperlyConfigured(str(error)) from error
@@ -58,6 +60,7 @@ INSTALLED_APPS = [
     "webapp.labeling",
     "webapp.training",
     "webapp.inference",
+    "webapp.bases",
     "workers",
 ]
 

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -21,11 +23,12 @@ from detection.formats.dataset import DatasetError
 from detection.formats.drawn import Drawn
 from detection.formats.reading import Reading
 from detection.formats.registry import FORMATS, open_reading
-from detection.names import base_name, has_image_suffix, is_clutter, stem_of, suffix_of
+from detection.names import has_image_suffix, is_clutter, stem_of, suffix_of
 from detection.splits import splits_of_folders
 from detection.types import Problem
 from webapp.datasets.import_plans import ImportPlan
-from webapp.datasets.models import ImageImport, ImportFile
+from webapp.datasets.models import ImageImport
+from webapp.datasets.places import SERVER, NoSuchPlace, Place, files_of
 from webapp.storage import local_path
 
 PHOTOS = "Photos"
@@ -134,17 +137,17 @@ def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Sour
 
     Loose files and zips are one source, since annotations may lie in one and photos in the other.
     """
-    stored = list(image_import.files.all())
-    archives = [file for file in stored if _looks_like_zip(file)]
     files, resources = StoredFiles(), ExitStack()
     with ExitStack() as stack:
         stack.push(resources)
-        for file in stored:
+        given = list(_given_files(image_import, say))
+        archives = [file for file in given if file.looks_like_zip()]
+        for file in given:
             if file not in archives:
-                files.add(file.name, _opener(file), local_path(file.path))
+                files.add(file.name, file.open, file.path)
         for file in archives:
             # Two zips may hold files of one name that are not the same.
-            prefix = f"{base_name(stem_of(file.name))}/" if len(archives) > 1 else ""
+            prefix = f"{stem_of(file.name)}/" if len(archives) > 1 else ""
             try:
                 _add_zip(files, file, prefix, resources, say)
             except ArchiveError as error:
@@ -159,19 +162,53 @@ def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Sour
             resources.close()
 
 
-def _opener(file: ImportFile) -> OpenEntry:
-    return lambda: default_storage.open(file.path, "rb")
+@dataclass(frozen=True)
+class GivenFile:
+    """A file as it was uploaded, or as it lies in a folder of the server; `name` is text."""
+
+    name: str
+    open: OpenEntry
+    path: Path | None
+
+    def looks_like_zip(self) -> bool:
+        if suffix_of(self.name) == ".zip":
+            return True
+        if has_image_suffix(self.name):
+            return False
+        with self.open() as stream:
+            return bool(stream.read(4) in {b"PK\x03\x04", b"PK\x05\x06"})
 
 
-def _looks_like_zip(file: ImportFile) -> bool:
-    if suffix_of(file.name) == ".zip":
-        return True
-    with default_storage.open(file.path, "rb") as stream:
-        return bool(stream.read(4) in {b"PK\x03\x04", b"PK\x05\x06"})
+def _given_files(image_import: ImageImport, say: ReportProblem) -> Iterator[GivenFile]:
+    if image_import.place is None:
+        for file in image_import.files.all():
+            yield GivenFile(file.name, _stored(file.path), local_path(file.path))
+        return
+    place = Place.from_json(image_import.place)
+    try:
+        found = list(islice(files_of(place), settings.MAX_ENTRIES + 1))
+    except NoSuchPlace as error:
+        say(Problem("", str(error), "refused"))
+        return
+    if len(found) > settings.MAX_ENTRIES:
+        words = f"It holds more than {settings.MAX_ENTRIES:,} files, which is the limit "
+        words += "(BOXLOOP_MAX_ENTRIES). Import its folders one by one."
+        say(Problem(place.title, words, "refused"))
+        return
+    for name, where in found:
+        if place.kind == SERVER:
+            path = Path(where)
+            yield GivenFile(name, partial(path.open, "rb"), path)
+        else:
+            yield GivenFile(name, _stored(where), local_path(where))
+
+
+def _stored(name: str) -> OpenEntry:
+    return lambda: default_storage.open(name, "rb")
 
 
 def _add_zip(
-    files: StoredFiles, file: ImportFile, prefix: str, resources: ExitStack, say: ReportProblem
+    files: StoredFiles, file: GivenFile, prefix: str, resources: ExitStack, say: ReportProblem
 ) -> None:
     limits = Limits(
         max_entries=settings.MAX_ENTRIES,
@@ -179,7 +216,7 @@ def _add_zip(
         max_total_bytes=settings.MAX_UNPACKED_BYTES,
     )
     with ExitStack() as stack:
-        stored = stack.enter_context(default_storage.open(file.path, "rb"))
+        stored = stack.enter_context(file.open())
         if not stored.seekable():
             copy = stack.enter_context(tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR))
             shutil.copyfileobj(stored, copy, 1024**2)

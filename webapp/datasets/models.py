@@ -43,6 +43,9 @@ class ImageImport(LeasedRow):
         null=True, help_text="What was found inside; a draft that has one waits for an answer."
     )
     plan = models.JSONField(null=True, help_text="The answer: an ImportPlan as JSON.")
+    place = models.JSONField(
+        null=True, help_text="Where the files lie already, as a Place: nothing was uploaded."
+    )
 
     class Meta:
         ordering = ["-created_at"]

@@ -10,6 +10,7 @@ from webapp.datasets.views import (
     imports,
     resumable,
     revisions,
+    server_import,
     splits,
 )
 
@@ -26,6 +27,7 @@ urlpatterns = [
     path(f"{IMAGE}preview", files.preview, name="preview"),
     path(f"{IMAGE}original", files.original, name="original"),
     path(f"{PROJECT}imports/", imports.imports, name="imports"),
+    path(f"{PROJECT}imports/server/", server_import.server_import, name="server_import"),
     path(f"{PROJECT}imports/new/", imports.import_create, name="import_create"),
     path(f"{IMPORT}", imports.import_report, name="import_report"),
     path(f"{IMPORT}files/", imports.import_file, name="import_file"),

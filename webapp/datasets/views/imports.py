@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from webapp.datasets import resumable, uploads
 from webapp.datasets.forms import ImportForm
 from webapp.datasets.models import ImageImport, ImportProblem
+from webapp.datasets.places import roots
 from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
@@ -44,6 +45,9 @@ def upload_config(request: HttpRequest, project: Project) -> dict[str, Any]:
         "max_bytes": settings.MAX_UPLOAD_BYTES,
         "max_files": settings.MAX_ENTRIES,
         "can_upload": request.membership.allows("annotator"),
+        "server_import": reverse("datasets:server_import", args=[project.pk])
+        if roots() and request.membership.allows("owner")
+        else None,
         "running": running,
         "broken_off": uploads.broken_off(project, request.user),
     }
