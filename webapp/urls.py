@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("webapp.labeling.urls")),
     path("", include("webapp.training.urls")),
     path("", include("webapp.inference.urls")),
+    path("", include("webapp.bases.urls")),
     path("api/", api_urls),
 ]
 

@@ -21,6 +21,7 @@ app.conf.task_routes = {
     "workers.tasks.import_images": {"queue": "default"},
     "workers.tasks.check_health": {"queue": "default"},
     "workers.tasks.train": {"queue": "gpu"},
+    "workers.tasks.take_in_base": {"queue": "default"},
     "workers.tasks.detect": {"queue": "detect"},
 }
 app.autodiscover_tasks(["workers"])

@@ -9,6 +9,7 @@ from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
+from webapp.bases.models import BaseArrival
 from webapp.datasets.health_models import HealthCheck
 from webapp.datasets.models import ImageImport
 from webapp.datasets.uploads import cancel_abandoned_drafts
@@ -25,6 +26,7 @@ SEND_AGAIN_AFTER = timedelta(seconds=30)
 WORK: list[tuple[type[LeasedRow], Any]] = [
     (ImageImport, tasks.import_images),
     (TrainingRun, tasks.train),
+    (BaseArrival, tasks.take_in_base),
     (DetectionRequest, tasks.detect),
     (HealthCheck, tasks.check_health),
 ]

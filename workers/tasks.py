@@ -38,6 +38,13 @@ def check_health(check_id: int) -> None:
     run_health_check(check_id, worker_name())
 
 
+@shared_task
+def take_in_base(arrival_id: int) -> None:
+    from workers.bases import run_arrival
+
+    run_arrival(arrival_id, worker_name())
+
+
 def check_after_import(import_id: int) -> None:
     """Ask whether the project will train, once an import that brought something is done."""
     from webapp.datasets.health import queue_check
