@@ -10,6 +10,8 @@ from detection.checks.outside import clipped
 from detection.checks.survey import Corners, Edit, PictureFacts, Survey, SurveyedImage
 
 _TOLERANCE = 1.0
+# Whoever knows that boxes were drawn before the turn asks for it by this name.
+UNSURE_KIND = "turned-unsure"
 
 
 def find(survey: Survey) -> list[Finding]:
@@ -22,7 +24,7 @@ def find(survey: Survey) -> list[Finding]:
             found.append(_certain(image, picture, "Its size is that before the turn"))
         elif image.declared is None and _fits_only_stored(image, picture):
             found.append(_certain(image, picture, "Its boxes fit the picture only before the turn"))
-        elif image.declared is None or picture.orientation < 5:
+        elif image.declared is None or (image.gives_size and picture.orientation < 5):
             found.append(_unsure(image, picture))
     return found
 
@@ -48,7 +50,7 @@ def turned_corners(image: SurveyedImage, picture: PictureFacts) -> list[Corners]
     return [(row[0], row[1], row[2], row[3]) for row in turned.tolist()]
 
 
-def _fix(image: SurveyedImage, picture: PictureFacts) -> Fix:
+def _fix(image: SurveyedImage, picture: PictureFacts, kind: str) -> Fix:
     size = (float(picture.width), float(picture.height))
     edits = [
         Edit("move_box", image.name, box.number, corners, box.xyxy)
@@ -57,7 +59,7 @@ def _fix(image: SurveyedImage, picture: PictureFacts) -> Fix:
     if image.declared is not None:
         edits.append(Edit("set_size", image.name, None, size, image.declared))
     words = f"Turn its {counted(len(image.boxes), 'box', 'boxes')} with the picture."
-    return Fix(CHECK.key, words, tuple(edits))
+    return Fix(kind, words, tuple(edits))
 
 
 def _certain(image: SurveyedImage, picture: PictureFacts, evidence: str) -> Finding:
@@ -65,7 +67,7 @@ def _certain(image: SurveyedImage, picture: PictureFacts, evidence: str) -> Find
     words += "so its boxes were drawn before it."
     return Finding(
         CHECK.key, "error", image.file, words, image.name,
-        boxes=tuple(turned_corners(image, picture)), fix=_fix(image, picture),
+        boxes=tuple(turned_corners(image, picture)), fix=_fix(image, picture, CHECK.key),
     )  # fmt: skip
 
 
@@ -73,9 +75,14 @@ def _unsure(image: SurveyedImage, picture: PictureFacts) -> Finding:
     words = f"The picture is turned by EXIF (orientation {picture.orientation}), and nothing says "
     words += "whether its boxes were drawn before the turn. They were taken as drawn after it."
     return Finding(
-        CHECK.key, "warning", image.file, words, image.name,
+        CHECK.key,
+        "info" if image.state else "warning",
+        image.file,
+        words,
+        image.name,
         boxes=tuple(box.ordered for box in image.boxes),
-    )  # fmt: skip
+        fix=_fix(image, picture, UNSURE_KIND),
+    )
 
 
 def _title(findings: Sequence[Finding]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detection.checks import FIX_KINDS, mend, run_checks
+from detection.checks import BY_NAME_ONLY, FIX_KINDS, mend, run_checks
 from detection.checks.finding import SEVERITIES, Finding, Result, counted
 from detection.checks.folder import Folder, survey_folder
 from detection.checks.mending import Mended, write_mended
@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="KIND",
         default=[],
         choices=[*FIX_KINDS, "all"],
-        help=f"mend findings of these kinds: {', '.join(FIX_KINDS)}, or all but whole-image",
+        help=f"mend findings of these kinds: {', '.join(FIX_KINDS)}; all is all but the last two",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="with --fix: say what would change, write nothing"
@@ -79,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _kinds(asked: Sequence[str]) -> set[str]:
-    # A box around the whole image is right in a close-up: it goes only where it is named.
-    everything = set(FIX_KINDS) - {"whole-image"} if "all" in asked else set()
+    everything = set(FIX_KINDS) - set(BY_NAME_ONLY) if "all" in asked else set()
     return everything | (set(asked) - {"all"})
 
 

@@ -149,7 +149,10 @@ def test_turn_without_a_size_is_told_from_the_boxes_or_not_at_all() -> None:
     unsure = image("b.jpg", [("cat", 20, 20, 50, 50)], picture=turned)
     certain, doubtful = found("turned", sure, unsure)
     assert certain.fix is not None
-    assert (doubtful.severity, doubtful.fix) == ("warning", None)
+    assert doubtful.severity == "warning"
+    assert mend(Survey((unsure,)), ["turned"])[1] == []
+    survey, _ = mend(Survey((unsure,)), ["turned-unsure"])
+    assert survey.images[0].boxes[0].xyxy == (20, 150, 50, 180)
 
 
 @pytest.mark.parametrize(
