@@ -15,6 +15,7 @@ from PIL import Image
 from detection.bases import BASES, base_dir, find_base
 from detection.label_map import LabelMap, parse_label_map
 from detection.models.ssd.postprocessing import MAX_DETECTIONS, select_detections
+from detection.training.cpu import prepare_cpu
 from detection.types import Detection
 
 # Below this a detection is noise; the pages' slider and the evaluator need the rest.
@@ -55,6 +56,8 @@ def load_detector(source: Path | str, num_threads: int | None = None) -> Detecto
 def _load_bundle(bundle: Path, num_threads: int | None) -> Detector:
     if (bundle / "model.tflite").is_file() or not (bundle / "saved_model").is_dir():
         return Detector(bundle, num_threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    prepare_cpu()
     from detection.saved_model_detector import SavedModelDetector
 
     return SavedModelDetector(bundle)

@@ -17,14 +17,14 @@ from detection.images import ImageRefused, encode_jpeg, make_preview, open_uprig
 from detection.types import Detection as Found
 from webapp.inference.models import Detection, DetectionPhoto, DetectionRequest
 from webapp.leases import LeaseLost, Status
-from webapp.storage import fetch_files, local_path
+from webapp.storage import fetch_files, local_path, stored_files
 from webapp.training.models import TrainedModel
 from workers.lease_keeper import LeaseKeeper, end_cancelled
 
 logger = logging.getLogger(__name__)
 PREVIEW_SIDE = 2048
 WARM_DETECTORS = 4
-DETECTOR_FILES = ("model.json", "model.tflite", "label_map.pbtxt", "metrics.json")
+DESCRIPTIONS = ("model.json", "label_map.pbtxt", "metrics.json")
 _warm: OrderedDict[str, Any] = OrderedDict()
 
 
@@ -80,8 +80,16 @@ def _model_folder(model: TrainedModel) -> Path:
         return in_place
     folder = settings.WORK_DIR / "models" / str(model.pk)
     if not folder.exists():
-        fetch_files(model.storage_prefix, DETECTOR_FILES, folder)
+        fetch_files(model.storage_prefix, _detector_files(model.storage_prefix), folder)
     return folder
+
+
+def _detector_files(prefix: str) -> list[str]:
+    """What detecting with a stored bundle takes: its LiteRT model, or its SavedModel."""
+    if default_storage.exists(f"{prefix}/model.tflite"):
+        return [*DESCRIPTIONS, "model.tflite"]
+    stored = stored_files(f"{prefix}/saved_model")
+    return [*DESCRIPTIONS, *(name[len(prefix) + 1 :] for name in stored)]
 
 
 def _detect_photo(detector: Any, request: DetectionRequest, photo: DetectionPhoto) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from detection.bases import BASES
 from webapp.projects.models import Project
 
 MAX_SEED = 2**31 - 1
@@ -33,7 +34,7 @@ class TrainForm(forms.Form):
     minutes = forms.IntegerField(required=False, min_value=1, max_value=MAX_MINUTES, initial=5)
     epochs = forms.IntegerField(required=False, min_value=1, max_value=MAX_EPOCHS, initial=40)
     input_size = forms.ChoiceField(choices=INPUT_SIZES, initial=AUTO, required=False)
-    batch_size = forms.IntegerField(required=False, min_value=1, max_value=MAX_BATCH, initial=8)
+    batch_size = forms.IntegerField(required=False, min_value=1, max_value=MAX_BATCH)
     seed = forms.IntegerField(required=False, min_value=0, max_value=MAX_SEED, initial=0)
     flip = forms.BooleanField(required=False, initial=True)
     crop = forms.BooleanField(required=False, initial=True)
@@ -71,7 +72,7 @@ class TrainForm(forms.Form):
             "epochs": data["epochs"],
             "minutes": data["minutes"],
             "input_size": None if data["input_size"] in ("", AUTO) else int(data["input_size"]),
-            "batch_size": data["batch_size"] or 8,
+            "batch_size": data["batch_size"] or BASES[data["base"]].batch_size,
             "seed": data["seed"] or 0,
             **{name: data[name] for name in SWITCHES},
         }
