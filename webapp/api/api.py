@@ -9,13 +9,14 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 from ninja.security import django_auth
 
+from webapp.api.filmstrip import router as filmstrip
 from webapp.api.history import router as history
 from webapp.api.labeling import router as labeling
 from webapp.api.presence import router as presence
 from webapp.api.review import router as review
 
 api = NinjaAPI(title="Boxloop", version="1", docs_url=None, auth=django_auth)
-for router in (labeling, history, review, presence):
+for router in (labeling, filmstrip, history, review, presence):
     api.add_router("", router)
 
 

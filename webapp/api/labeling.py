@@ -4,20 +4,19 @@ import uuid
 from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.urls import reverse
 from ninja import Field, Router, Schema
 from ninja.responses import Response
 
 from webapp.api.images import check_image, get_image, image_url
+from webapp.datasets.models import Image
 from webapp.labeling.edits import Edit, RefusedEdit, StaleEdit, apply_edit, shown_annotations
 from webapp.labeling.labels import label_rows
-from webapp.labeling.models import Annotation
-from webapp.labeling.order import kept_images, place_of
+from webapp.labeling.order import place_of
 from webapp.projects.access import get_project
 
 router = Router()
-FILMSTRIP_MOST = 200
 
 
 class AnnotationIn(Schema):
@@ -79,6 +78,9 @@ def edit_annotations(request: HttpRequest, image_id: int, edit: EditIn) -> Any:
     check_image(request, image_id, "annotator")
     try:
         image = apply_edit(image_id, Edit(**edit.dict()), request.user)
+    except Image.DoesNotExist:
+        # Deleted for good a moment ago.
+        raise Http404 from None
     except StaleEdit as stale:
         body = {
             "revision": stale.image.revision,
@@ -121,54 +123,3 @@ def add_label(request: HttpRequest, project_id: int, label: LabelIn) -> Any:
         return Response({"message": " ".join(error.messages)}, status=422)
     row = next(row for row in label_rows(project) if row["id"] == made.pk)
     return Response(row, status=201)
-
-
-@router.get("projects/{int:project_id}/filmstrip")
-def read_filmstrip(
-    request: HttpRequest,
-    project_id: int,
-    around: int | None = None,
-    before: int = 12,
-    after: int = 24,
-    offset: int | None = None,
-    limit: int = 50,
-) -> dict[str, Any]:
-    """A window of the project's images: around an image, or from `offset` on."""
-    project = get_project(request, project_id)
-    images = kept_images(project)
-    count = images.count()
-    if offset is None:
-        position = images.filter(pk__lt=around or 0).count()
-        offset = max(0, position - max(0, before))
-        limit = position - offset + 1 + max(0, after)
-    offset, limit = max(0, offset), max(1, min(limit, FILMSTRIP_MOST))
-    rows = list(
-        images.values("id", "name", "sha256", "state", "suggestion_count", "width", "height")[
-            offset : offset + limit
-        ]
-    )
-    boxes: dict[int, list[list[Any]]] = {row["id"]: [] for row in rows}
-    shown = (
-        Annotation.objects.filter(image_id__in=boxes)
-        .exclude(status=Annotation.Status.REJECTED)
-        .values_list("image_id", "xmin", "ymin", "xmax", "ymax", "label_id", "status")
-    )
-    for image_id, xmin, ymin, xmax, ymax, label_id, status in shown:
-        boxes[image_id].append([xmin, ymin, xmax, ymax, label_id, status == "suggested"])
-    return {
-        "offset": offset,
-        "count": count,
-        "items": [
-            {
-                "id": row["id"],
-                "name": row["name"],
-                "thumbnail_url": image_url("thumbnail", project_id, row["id"], row["sha256"]),
-                "state": row["state"],
-                "suggestions": row["suggestion_count"],
-                "width": row["width"],
-                "height": row["height"],
-                "boxes": boxes[row["id"]],
-            }
-            for row in rows
-        ],
-    }

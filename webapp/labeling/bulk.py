@@ -66,17 +66,18 @@ def set_state_of(images: QuerySet[Image], state: str, user: Any) -> int:
     count, last = images.count(), 0
     done_at = timezone.now() if state == "done" else None
     with transaction.atomic():
-        others = images.exclude(state=state).order_by("pk")
-        while batch := list(others.filter(pk__gt=last).values("pk", "revision", "state")[:BATCH]):
-            ids = [row["pk"] for row in batch]
+        others = images.exclude(state=state).order_by("pk").values_list("pk", flat=True)
+        while ids := list(others.filter(pk__gt=last)[:BATCH]):
             last = ids[-1]
+            # Somebody may save one of them at this moment: their revisions are read locked.
+            batch = Image.objects.select_for_update().filter(pk__in=ids)
             Operation.objects.bulk_create(
                 Operation(
-                    image_id=row["pk"], revision=row["revision"] + 1, user=user,
+                    image=image, revision=image.revision + 1, user=user,
                     kind=Operation.Kind.BULK, summary={"state": state},
-                    changes={"state": state, "state_before": row["state"]},
+                    changes={"state": state, "state_before": image.state},
                 )
-                for row in batch
+                for image in batch
             )  # fmt: skip
             Image.objects.filter(pk__in=ids).update(
                 state=state, done_at=done_at, revision=F("revision") + 1

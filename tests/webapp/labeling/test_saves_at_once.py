@@ -17,4 +17,4 @@ def test_many_save_at_once_and_nothing_is_lost() -> None:
     told = dict(re.findall(r"^(saves|errors|boxes that differ) +([\d,]+)", run.stdout, re.M))
     assert told, run.stdout + run.stderr
     assert (told["errors"], told["boxes that differ"]) == ("0", "0"), run.stdout
-    assert int(told["saves"].replace(",", "")) > 12, run.stdout
+    assert int(told["saves"].replace(",", "")) >= 12, run.stdout
