@@ -21,6 +21,15 @@ SNIPPETS = Path(__file__).parent / "exports" / "snippets"
 Rows = Sequence[dict[str, Any]]
 
 
+def bundle_facts(bundle: Path) -> dict[str, Any]:
+    """model.json of a bundle; nothing where there is none."""
+    try:
+        facts: dict[str, Any] = json.loads((bundle / "model.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts
+
+
 def write_bundle(
     folder: Path,
     *,
@@ -52,7 +61,7 @@ def write_bundle(
     }
     if litert is not None:
         (folder / "model.tflite").write_bytes(litert)
-    _write_descriptions(folder, body, metrics)
+    write_descriptions(folder, body, metrics)
 
 
 def add_exports(folder: Path, rows: Rows) -> None:
@@ -66,11 +75,19 @@ def add_exports(folder: Path, rows: Rows) -> None:
     made = {str(row["artefact"]) for row in rows}
     facts["not_exported"] = {name: why for name, why in refused.items() if name not in made}
     named = {row["artefact"]: row for row in [*metrics.get("exports", []), *rows]}
-    _write_descriptions(folder, facts, {**metrics, "exports": list(named.values())})
+    write_descriptions(folder, facts, {**metrics, "exports": list(named.values())})
 
 
-def _write_descriptions(folder: Path, facts: dict[str, Any], metrics: dict[str, Any]) -> None:
-    """Everything that says what is in the bundle; model.json last."""
+def write_descriptions(
+    folder: Path,
+    facts: dict[str, Any],
+    metrics: dict[str, Any],
+    artefacts: Rows | None = None,
+) -> None:
+    """Everything that says what is in the bundle; model.json last.
+
+    ``artefacts``: what to list where ``folder`` does not hold all of the bundle.
+    """
     if (folder / "model.tflite").exists():
         shutil.copyfile(SNIPPETS / "detect_with_litert.py", folder / "detect_with_litert.py")
     if (folder / "model.onnx").exists():
@@ -80,8 +97,10 @@ def _write_descriptions(folder: Path, facts: dict[str, Any], metrics: dict[str, 
     _write_json(folder / "exports.json", {"format": FORMAT, "exports": rows})
     readme = folder / "README.md"
     readme.touch()  # to be listed itself
-    readme.write_text(bundle_readme(facts, list_artefacts(folder), rows), encoding="utf-8")
-    _write_json(folder / "model.json", {**facts, "artefacts": list_artefacts(folder)})
+    listed = list_artefacts(folder) if artefacts is None else artefacts
+    readme.write_text(bundle_readme(facts, listed, rows), encoding="utf-8")
+    listed = list_artefacts(folder) if artefacts is None else artefacts
+    _write_json(folder / "model.json", {**facts, "artefacts": list(listed)})
 
 
 def _write_json(path: Path, body: Any) -> None:

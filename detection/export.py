@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from detection.bundle import add_exports, write_bundle
+from detection.bundle import add_exports, bundle_facts, write_bundle
 from detection.exports.check import Comparison
 from detection.exports.formats import FORMATS, ExportFormat
 from detection.exports.making import ExportError, make_export
@@ -108,6 +108,10 @@ def export_more(
             stays as it was, with those that were made before.
     """
     on_phase("Loading the trained model", 0.0)
+    if bundle_facts(bundle).get("architecture") == "faster_rcnn":
+        from detection.models.faster_rcnn.exporting import add_to_bundle
+
+        return add_to_bundle(bundle, forms, [sample.picture for sample in samples], on_phase)
     serving = load_serving(bundle)
     on_phase(f"Asking the trained model about {len(samples)} images", 0.15)
     trained = TrainedAnswers(serving, samples, calibration)
@@ -151,8 +155,13 @@ def load_trained(bundle: Path) -> tuple[keras.Model, LabelMap]:
 
 def load_serving(bundle: Path) -> Serving:
     """The trained model of a bundle, ready to be exported. Raises ExportError."""
-    model, label_map = load_trained(bundle)
     facts = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
+    if facts.get("architecture", "ssd") != "ssd":
+        raise ExportError(
+            f"{bundle}: a model of this kind ({facts['architecture']}) has no other forms than "
+            "those in its bundle."
+        )
+    model, label_map = load_trained(bundle)
     return ssd_serving(model, label_map, int(facts["input_size"]), float(facts["iou_threshold"]))
 
 

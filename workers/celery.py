@@ -22,6 +22,7 @@ app.conf.task_routes = {
     "workers.tasks.check_health": {"queue": "default"},
     "workers.tasks.train": {"queue": "gpu"},
     "workers.tasks.take_in_base": {"queue": "default"},
+    "workers.tasks.export_model": {"queue": "default"},
     "workers.tasks.detect": {"queue": "detect"},
 }
 app.autodiscover_tasks(["workers"])

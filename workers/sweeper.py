@@ -15,6 +15,7 @@ from webapp.datasets.models import ImageImport
 from webapp.datasets.uploads import cancel_abandoned_drafts
 from webapp.inference.models import DetectionRequest
 from webapp.leases import LeasedRow, Status
+from webapp.training.export_models import ModelExport
 from webapp.training.models import TrainingRun
 from workers import tasks
 from workers.wake import send
@@ -27,6 +28,7 @@ WORK: list[tuple[type[LeasedRow], Any]] = [
     (ImageImport, tasks.import_images),
     (TrainingRun, tasks.train),
     (BaseArrival, tasks.take_in_base),
+    (ModelExport, tasks.export_model),
     (DetectionRequest, tasks.detect),
     (HealthCheck, tasks.check_health),
 ]

@@ -25,6 +25,13 @@ def train(run_id: int) -> None:
 
 
 @shared_task
+def export_model(export_id: int) -> None:
+    from workers.exporting import run_export
+
+    run_export(export_id, worker_name())
+
+
+@shared_task
 def detect(request_id: int) -> None:
     from workers.detecting import run_detection
 

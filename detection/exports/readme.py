@@ -50,7 +50,7 @@ are within the tolerance. AP is that on these {pictures} images{trained}.
 def bundle_readme(facts: dict[str, Any], artefacts: Sequence[Row], rows: Sequence[Row]) -> str:
     """The text, from model.json's facts and artefacts and the rows of exports.json."""
     names = [item["display_name"] or item["name"] for item in facts["labels"]]
-    files = "\n".join(f"| `{one['path']}` | {one['about']} |" for one in artefacts)
+    files = "\n".join(f"| `{one['path']}` | {one.get('about', '')} |" for one in artefacts)
     return _TEXT.format(
         labels=", ".join(names).replace("|", "/"),
         side=facts["input_size"],

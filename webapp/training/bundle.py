@@ -5,21 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from detection.exports.formats import FORMATS
 from webapp.storage import stored_files
 from webapp.training.models import TrainedModel
 from webapp.zips import ZipEntry
 
 EVERYTHING = "everything"
 TITLES = {
-    "saved_model": ("SavedModel", "TensorFlow, with the Object Detection API's signature"),
-    "model.tflite": ("LiteRT", "float32, for phones, Python and the edge"),
-    "tflite": ("LiteRT", "float32, for phones, Python and the edge"),
-    "litert": ("LiteRT", "float32, for phones, Python and the edge"),
+    **{form.path: (form.title, form.about) for form in FORMATS.values()},
     "label_map.pbtxt": ("Label map", "label_map.pbtxt, class ids from 1"),
-    "label_map": ("Label map", "label_map.pbtxt, class ids from 1"),
     "checkpoint": ("Checkpoint", "weights, to go on training from"),
     "metrics.json": ("Metrics", "all that was measured, JSON"),
-    "metrics": ("Metrics", "all that was measured, JSON"),
+    "exports.json": ("Comparison", "how like the trained model each export is, JSON"),
+    "detect_with_litert.py": ("Program for LiteRT", "detects with numpy, pillow, ai-edge-litert"),
+    "detect_with_onnx.py": ("Program for ONNX", "detects with numpy, pillow and onnxruntime"),
+    "README.md": ("Read me", "what is in the bundle, and how it is used"),
     "model.json": ("Description", "base, labels, threshold, revision, JSON"),
 }
 
@@ -48,11 +48,11 @@ def artefacts_of(model: TrainedModel) -> list[Artefact]:
 
 def _artefact(item: dict[str, Any]) -> Artefact:
     path, name = str(item["path"]).strip("/"), str(item["name"])
-    title, about = TITLES.get(path) or TITLES.get(name) or (name, "")
+    title, about = TITLES.get(path, (name, str(item.get("about") or "")))
     return Artefact(
         name=name,
         title=title,
-        about=str(item.get("about") or about),
+        about=about,
         path=path,
         bytes=int(item.get("bytes") or 0),
         is_folder="." not in path.rsplit("/", 1)[-1],

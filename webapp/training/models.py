@@ -134,3 +134,7 @@ class TrainedModel(models.Model):
     def storage_prefix(self) -> str:
         """Where the bundle lies in the storage (the run directory's `model/`)."""
         return f"projects/{self.project_id}/runs/{self.run_id}/model"
+
+
+# Django looks for an app's models here.
+from webapp.training import export_models  # noqa: E402, F401

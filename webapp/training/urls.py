@@ -1,6 +1,6 @@
 from django.urls import path
 
-from webapp.training.views import model, run, train
+from webapp.training.views import export, model, run, train
 
 app_name = "training"
 urlpatterns = [
@@ -13,6 +13,21 @@ urlpatterns = [
     path("projects/<int:project_id>/models/", model.models, name="models"),
     path("projects/<int:project_id>/models/<int:model_id>/", model.model, name="model"),
     path("projects/<int:project_id>/models/<int:model_id>/rename/", model.rename, name="rename"),
+    path(
+        "projects/<int:project_id>/models/<int:model_id>/exports/",
+        export.exports,
+        name="exports",
+    ),
+    path(
+        "projects/<int:project_id>/models/<int:model_id>/exports/<str:form>/",
+        export.ask,
+        name="export",
+    ),
+    path(
+        "projects/<int:project_id>/models/<int:model_id>/exports/<str:form>/cancel/",
+        export.cancel,
+        name="export_cancel",
+    ),
     path(
         "projects/<int:project_id>/models/<int:model_id>/download/<str:artefact>",
         model.download,

@@ -17,6 +17,7 @@ from webapp.training.bundle import (
     model_card,
 )
 from webapp.training.charts import on_scale, scale_ticks
+from webapp.training.exporting import exports_context
 from webapp.training.forms import RenameForm
 from webapp.training.measures import measures_of
 from webapp.training.models import TrainedModel
@@ -60,6 +61,7 @@ def model(request: HttpRequest, project: Project, model_id: int) -> HttpResponse
         "score_x": on_scale(measures.map_50 or 0),
         "interval_line": [on_scale(end) for end in measures.interval or ()],
         "artefacts": artefacts_of(row),
+        **exports_context(row),
         "everything": EVERYTHING,
         "stem": file_stem(row),
     }
@@ -99,11 +101,12 @@ def download(
             raise Http404("The folder is not in the storage.")
         return zip_response(entries, f"{stem}-{wanted.path.replace('/', '-')}.zip")
     name = wanted.path.rsplit("/", 1)[-1]
+    # model_int8.tflite becomes boxloop-model-3-int8.tflite.
+    short = name.removeprefix("model").lstrip("_.")
+    joined = f"{stem}.{short}" if name.startswith("model.") else f"{stem}-{short}"
     return stored_file(
         request,
         f"{row.storage_prefix}/{wanted.path}",
         "application/octet-stream",
-        download_as=f"{stem}.{name.rsplit('.', 1)[-1]}"
-        if name == "model.tflite"
-        else f"{stem}-{name}",
+        download_as=joined,
     )
