@@ -102,6 +102,39 @@ def test_the_same_folder_is_refused_to_another_run(finished: tuple[Path, Told]):
     assert (finished[0] / "model" / "model.json").exists()
 
 
+class Killed(BaseException):
+    """Ends a run as a kill does: no one catches it."""
+
+
+class Fatal(Told):
+    """Kills the run at the given event of the given epoch."""
+
+    def __init__(self, event: str, epoch: int) -> None:
+        super().__init__()
+        self._fatal = event, epoch
+
+    def tell(self, event: str, **facts: Any) -> None:
+        super().tell(event, **facts)
+        if (event, facts.get("epoch")) == self._fatal:
+            raise Killed
+
+
+def test_a_killed_run_ends_with_the_metrics_of_an_uncut_one(
+    folder: Path, finished: tuple[Path, Told]
+):
+    again = folder / "killed"
+    with pytest.raises(Killed):
+        run(again, SETTINGS, Fatal("checkpoint", 1))
+    told = Fatal("epoch", 2)
+    with pytest.raises(Killed):
+        run(again, SETTINGS, told)
+    (started,) = told.all("started")
+    assert started["resumed_from_epoch"] == 1
+    uncut, resumed = finished[1].all("epoch")[1], told.all("epoch")[0]
+    for name in ("loss", "map_50", "map_50_95", "per_label", "best"):
+        assert resumed[name] == pytest.approx(uncut[name], rel=1e-6), name
+
+
 def test_a_loss_that_is_no_number_names_the_images(folder: Path):
     wild = replace(SETTINGS, epochs=20, learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"scene_\d.*smaller --learning-rate"):

@@ -67,6 +67,29 @@ def test_what_is_odd_is_remarked(records: Path):
     assert "2 validation boxes only" in words
 
 
+def test_pictures_of_train_that_are_in_val_too_are_found(tmp_path: Path):
+    write_scenes(tmp_path / "data", 3)
+    write_scenes(tmp_path / "data", 1, 100)
+    for suffix in ("png", "xml"):
+        shutil.copy(tmp_path / f"data/scene_1.{suffix}", tmp_path / f"data/copy.{suffix}")
+    (tmp_path / "train.txt").write_text("scene_0\nscene_1\nscene_2\n")
+    (tmp_path / "val.txt").write_text("scene_100\ncopy\n")
+    splits = tmp_path / "train.txt", tmp_path / "val.txt"
+    write_run_records(tmp_path / "records", tmp_path / "data", *splits, None, 0)
+    run = load(tmp_path / "records")
+    near = run.near_duplicates()
+    assert near == [("scene_1.png", "copy.png")]
+    assert "1 pair of train and val pictures show almost the same" in " ".join(remarks(run, near))
+
+
+def test_labels_that_val_lacks_are_remarked(records: Path):
+    run = load(records)
+    assert run.val is not None
+    run.val.classes[:] = 0
+    _, second = COLOURS
+    assert f"No validation box has the label {second}" in " ".join(remarks(run))
+
+
 def test_ground_truth_is_in_the_pictures_own_pixels(records: Path):
     run = load(records)
     for image in ground_truth(run.train, run.label_map):

@@ -91,6 +91,12 @@ class Measures:
     errors: list[ShownError] = field(default_factory=list)
 
     @property
+    def own_thresholds(self) -> list[LabelScore]:
+        """The labels that have a threshold of their own, where there is more than one."""
+        own = [score for score in self.scores if score.threshold is not None]
+        return own if len(self.scores) > 1 else []
+
+    @property
     def weakest(self) -> LabelScore | None:
         scored = [score for score in self.scores if score.ap_50 is not None]
         if len(scored) < 2:

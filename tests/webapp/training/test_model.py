@@ -39,7 +39,8 @@ def test_page(client_of, viewer, project, model):
     assert "2 wrong label" in text
     assert "Of the 20 detections with 90 % to 100 % confidence, 95 % are right." in text
     assert "40.0 % to 70.0 %" in text  # of AP50–95
-    assert "best at 33 %" in text
+    assert "Best for each label alone" in text
+    assert "<dd>33 %</dd>" in text
     assert "2 validation images show almost the same as a training image" in text
     assert "dog is the weakest" in text
     assert "cat called dog" in text
