@@ -7,12 +7,14 @@ are refused, nothing that a file names is opened, and sizes are limited.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from lxml import etree
 
 from detection.formats.drawn import AnnotationError, Drawn, hold_against
 from detection.formats.numbers import NumberRefused, parse_number
+from detection.geometry import Corners, bounds_of_points, bounds_of_turned_box
 from detection.label_map import LabelNameError, clean_label_name
 from detection.names import base_name, folder_name, visible
 from detection.types import Box, LabelledImage, Problem
@@ -73,12 +75,15 @@ def parse_voc(xml_bytes: bytes, file: str) -> VocFile:
         if number > MAX_BOXES:
             raise VocError(file, f"It has more than {MAX_BOXES:,} boxes, which is the limit.")
         try:
-            boxes.append(_parse_object(element, number))
+            box, words = _parse_object(element, number)
         except _ObjectRefused as refusal:
             problems.append(Problem(file, f"{refusal} Left out.", "refused", refusal.line))
         else:
+            boxes.append(box)
             numbers.append(number)
             lines.append(element.sourceline)
+            if words:
+                problems.append(Problem(file, words, "mended", element.sourceline))
     return VocFile(
         file,
         _text(root, "filename"),
@@ -173,29 +178,56 @@ class _ObjectRefused(ValueError):
         self.line = line
 
 
-def _parse_object(element: etree._Element, number: int) -> Box:
+def _parse_object(element: etree._Element, number: int) -> tuple[Box, str]:
     try:
         label = clean_label_name(_text(element, "name") or "")
     except LabelNameError as error:
         raise _ObjectRefused(f"Box {number}: {error}", element.sourceline) from None
-    # The object's own box: <part> elements have boxes of their own, one level down.
-    bounds = element.find("bndbox")
-    if bounds is None:
-        kind = next((tag for tag in ("robndbox", "polygon") if element.find(tag) is not None), None)
-        words = f"a <{kind}> and no <bndbox>" if kind else "no <bndbox>"
-        raise _ObjectRefused(f"Box {number} ({visible(label, 60)}) has {words}.",
-                             element.sourceline)  # fmt: skip
-    xmin, ymin, xmax, ymax = (_coordinate(bounds, side, label, number) for side in _SIDES)
-    return Box(
+    corners, words = _corners(element, label, number)
+    box = Box(
         label,
-        xmin,
-        ymin,
-        xmax,
-        ymax,
+        *corners,
         difficult=_flag(element, "difficult"),
         truncated=_flag(element, "truncated"),
         pose=_pose(element),
     )
+    return box, words
+
+
+def _corners(element: etree._Element, label: str, number: int) -> tuple[Corners, str]:
+    """The object's corners, and words where they are those of the box around another shape."""
+    # The object's own box: <part> elements have boxes of their own, one level down.
+    bounds = element.find("bndbox")
+    if bounds is not None:
+        xmin, ymin, xmax, ymax = (_coordinate(bounds, side, label, number) for side in _SIDES)
+        return (xmin, ymin, xmax, ymax), ""
+    name = f"Box {number} ({visible(label, 60)})"
+    turned, polygon = element.find("robndbox"), element.find("polygon")
+    if turned is not None:  # roLabelImg's, with its angle in radians
+        cx, cy, width, height, angle = (
+            _coordinate(turned, tag, label, number) for tag in ("cx", "cy", "w", "h", "angle")
+        )
+        corners = bounds_of_turned_box(
+            cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2,
+            math.degrees(angle), (cx, cy),
+        )  # fmt: skip
+        return corners, f"{name} is turned; the box around it was taken."
+    if polygon is not None:
+        points = _points(polygon, label, number)
+        if len(points) >= 3:
+            return bounds_of_points(points), f"{name} is a polygon; the box around it was taken."
+    raise _ObjectRefused(f"{name} has no <bndbox>.", element.sourceline)
+
+
+def _points(polygon: etree._Element, label: str, number: int) -> list[tuple[float, float]]:
+    """A polygon's corners: <x1/><y1/><x2/>… (Roboflow), or <pt><x/><y/></pt>… (LabelMe's VOC)."""
+    pairs = [(point, "x", "y") for point in polygon.iterchildren("pt")]
+    while polygon.find(f"x{len(pairs) + 1}") is not None:
+        pairs.append((polygon, f"x{len(pairs) + 1}", f"y{len(pairs) + 1}"))
+    return [
+        (_coordinate(place, x, label, number), _coordinate(place, y, label, number))
+        for place, x, y in pairs
+    ]
 
 
 def _coordinate(bounds: etree._Element, side: str, label: str, number: int) -> float:

@@ -352,6 +352,26 @@ def test_voc_of_roboflow_with_folders_as_splits(tmp_path):
     }
 
 
+def test_voc_with_shapes_that_are_no_boxes(tmp_path):
+    """Roboflow's polygons, and roLabelImg's turned boxes (a quarter turn, in radians)."""
+    polygon = "".join(
+        f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate([(1, 2), (9, 3), (4, 8)], 1)
+    )
+    turned = "<cx>100</cx><cy>100</cy><w>40</w><h>20</h><angle>1.5707963</angle>"
+    xml = (
+        "<annotation><filename>a.jpg</filename><size><width>640</width><height>480</height></size>"
+        f"<object><name>dog</name><polygon>{polygon}</polygon></object>"
+        f"<object><name>cat</name><robndbox>{turned}</robndbox></object>"
+        "<object><name>cat</name><polygon><x1>3</x1><y1>4</y1></polygon></object></annotation>"
+    )
+    _, found, problems, _ = read(tmp_path, {"a.xml": xml})
+    assert found["a.jpg"][1] == [("dog", 1, 2, 9, 8), ("cat", 90, 80, 110, 120)]
+    words = " ".join(problems)
+    assert "Box 1 (dog) is a polygon; the box around it was taken." in words
+    assert "Box 2 (cat) is turned; the box around it was taken." in words
+    assert "Box 3 (cat) has no <bndbox>. Left out." in words
+
+
 def test_photos_alone_have_no_format(tmp_path):
     (tmp_path / "a.jpg").write_bytes(picture())
     (tmp_path / "notes.txt").write_text("a list\n1 2 3\n")

@@ -130,7 +130,7 @@ def test_entities_never_reach_a_name(tmp_path):
         (an_object(name=""), "Box 1: A label's name is empty."),
         (an_object(name="x" * 5000), "has 5,000 characters; the limit is 100."),
         ("<object><name>cat</name></object>", "Box 1 (cat) has no <bndbox>."),
-        ("<object><name>cat</name><robndbox/></object>", "has a <robndbox> and no <bndbox>."),
+        ("<object><name>cat</name><robndbox/></object>", "has no <cx>."),
         ("<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>", "has no <ymin>."),
     ],
 )
