@@ -1,4 +1,8 @@
-"""A folder of images and annotations, surveyed: Pascal VOC, or YOLO's labels."""
+"""A folder of images and annotations, surveyed, in any format that is read.
+
+Pascal VOC and YOLO, with an annotation file for each image, are read line by line and can be mended
+where they lie.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ from pathlib import Path
 from detection.checks import voc_annotations, yolo_labels
 from detection.checks.label_lists import read_label_lists
 from detection.checks.pictures import read_pictures
+from detection.checks.read_formats import ReadSet, read_set, yolo_splits
 from detection.checks.split_lists import SplitLists, read_split_lists
 from detection.checks.survey import PictureFacts, Survey, SurveyedImage
 from detection.formats.dataset import DatasetError
+from detection.formats.drawn import AnnotationError
+from detection.formats.files import FileRefused
 from detection.formats.voc_xml import MAX_XML_BYTES, VocError, parse_voc
 from detection.images import ImageRefused
 from detection.names import base_name, has_image_suffix, is_clutter, layout_key, stem_of, suffix_of
@@ -52,26 +59,54 @@ def survey_folder(root: Path, on_progress: Callable[[int, int], None] | None = N
         raise DatasetError(f"{root}: there are no images in it or below.")
     labels, problems = read_label_lists(root, names)
     pictures = _pictures(root, image_names, on_progress)
-    xml_names = [name for name in names if suffix_of(name) == ".xml"]
-    classes = {label.id: label.name for label in labels if label.first_id == 0}
-    if xml_names:
-        images, orphans = _voc(root, image_names, xml_names, pictures)
-    else:
-        images, orphans = _yolo(root, names, image_names, pictures, classes)
-        if not any(image.annotation for image in images):
-            raise DatasetError(
-                f"{root}: there are no annotations in it that can be checked where they lie. "
-                "Pascal VOC and YOLO can; convert others first (./boxloop convert)."
-            )
+    listed = {label.id: label.name for label in labels if label.first_id == 0}
+    other = _other_format(root, pictures)
     splits = read_split_lists(root, names, image_names)
+    if other is not None:
+        images, orphans, key = list(other.images), list(other.orphans), other.key
+        labels += other.labels
+        splits = SplitLists({}, other.splits or splits.split_of)
+    else:
+        images, orphans, key = _one_file_each(root, names, image_names, pictures, listed)
+        said = yolo_splits(root) if key == "yolo" else {}
+        if said and said != splits.split_of:
+            splits = SplitLists({}, said)
     survey = Survey(
         tuple(replace(image, split=splits.split_of.get(image.name, "")) for image in images),
         tuple(orphans),
         tuple(labels),
         (*problems, *splits.problems),
-        "voc" if xml_names else "yolo",
+        key,
     )
-    return Folder(root, survey, splits, classes)
+    return Folder(root, survey, splits, listed)
+
+
+def _other_format(
+    root: Path, pictures: Mapping[str, PictureFacts | ImageRefused]
+) -> ReadSet | None:
+    try:
+        return read_set(root, pictures)
+    except AnnotationError as error:
+        raise DatasetError(str(error)) from None
+    except FileRefused as error:
+        raise DatasetError(f"{root}: {error}") from None
+
+
+def _one_file_each(
+    root: Path,
+    names: list[str],
+    image_names: list[str],
+    pictures: Mapping[str, PictureFacts | ImageRefused],
+    classes: Mapping[int, str],
+) -> tuple[list[SurveyedImage], list[Problem], str]:
+    xml_names = [name for name in names if suffix_of(name) == ".xml"]
+    if xml_names:
+        images, orphans = _voc(root, image_names, xml_names, pictures)
+        return images, orphans, "voc"
+    images, orphans = _yolo(root, names, image_names, pictures, classes)
+    if not any(image.annotation for image in images):
+        raise DatasetError(f"{root}: there are no annotations in it that Boxloop reads.")
+    return images, orphans, "yolo"
 
 
 def _pictures(

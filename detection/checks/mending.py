@@ -16,6 +16,7 @@ from detection.formats.dataset import DatasetError
 from detection.types import Problem
 
 BACKUP_NAME = ".boxloop-backup"
+MENDED_FORMATS = ("voc", "yolo")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ def unwritable(folder: Folder, mended: Survey) -> list[Problem]:
     if folder.splits.files:
         return []
     return [
-        Problem(image.name, f"Its split is its folder. Move it to {image.split} by hand.")
+        Problem(
+            image.name,
+            f"Its folder or data.yaml says its split. Move it to {image.split} by hand.",
+        )
         for image in mended.images
         if image.split != folder.survey.by_name[image.name].split
     ]
@@ -60,6 +64,11 @@ def write_mended(folder: Folder, mended: Survey, out: Path | None = None) -> Men
     In place each file is written beside and renamed, so that a program that is killed leaves
     every file either old or new. Raises DatasetError where ``out`` is not new, and OSError.
     """
+    if folder.survey.format not in MENDED_FORMATS:
+        raise DatasetError(
+            f"{folder.root}: data in this format ({folder.survey.format}) cannot be mended where "
+            "they lie. Convert them first: ./boxloop convert --to voc, then check the result."
+        )
     changes = list(changed_files(folder, mended))
     problems = tuple(unwritable(folder, mended))
     if out is not None:

@@ -152,6 +152,17 @@ def test_yolo_lines(tmp_path: Path, capsys) -> None:
     assert (root / "labels/train/b.txt").read_text() == "1 0.5 0.5 0.1666666667 0.125\n"
 
 
+def test_splits_of_data_yaml(tmp_path: Path, capsys) -> None:
+    for folder, stem in (("one", "a"), ("two", "b")):
+        (tmp_path / folder).mkdir()
+        Image.effect_noise((120, 80), 90).save(tmp_path / folder / f"{stem}.png")
+        (tmp_path / folder / f"{stem}.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("train: [one]\nval: two\nnames: {0: cat}\n")
+    _, report = check(capsys, tmp_path)
+    assert "splits" in report["passed"]
+    assert not {"splits", "near-duplicates"} & {f["check"] for f in report["findings"]}
+
+
 def test_a_label_map_with_id_0_names_its_line(tmp_path: Path, capsys) -> None:
     root = tmp_path / "set"
     voc(root, "a", ("cat", 10, 10, 50, 50))
@@ -167,8 +178,35 @@ def test_what_cannot_be_checked_is_said(tmp_path: Path, capsys) -> None:
     assert "there is no such folder" in capsys.readouterr().err
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     assert main(["check", str(tmp_path)]) == 1
-    assert "convert others first" in capsys.readouterr().err
+    assert "there are no annotations in it that Boxloop reads" in capsys.readouterr().err
     assert main(["check", str(tmp_path), "--dry-run"]) == 2
+
+
+def test_coco_is_checked_and_mended_after_a_conversion(tmp_path: Path, capsys) -> None:
+    for stem in "ab":
+        Image.effect_noise((120, 80), 90).save(tmp_path / f"{stem}.png")
+    boxes = [[10, 10, 40, 40], [100, 10, 60, 40], [5, 5, 0, 0], [0, 0, 120, 80]]
+    coco = {
+        "images": [
+            {"id": n, "file_name": f"{stem}.png", "width": 120, "height": 80}
+            for n, stem in enumerate("abc", 1)
+        ],
+        "annotations": [
+            {"id": n, "image_id": 1, "category_id": 7, "bbox": box, "iscrowd": int(n == 4)}
+            for n, box in enumerate(boxes, 1)
+        ],
+        "categories": [{"id": 7, "name": "cat"}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(coco))
+    _, report = check(capsys, tmp_path)
+    assert report["data"] == "coco"
+    found = {(f["check"], f["image"], f["box"]) for f in report["findings"]}
+    assert ("outside", "a.png", 2) in found
+    assert ("empty-images", "b.png", None) in found
+    assert not any(kind == "whole-image" for kind, *_ in found)  # The crowd is large by right.
+    assert any(f["check"] == "unpaired" and "c.png" in f["file"] for f in report["findings"])
+    assert main(["check", str(tmp_path), "--fix", "outside"]) == 1
+    assert "Convert them first" in capsys.readouterr().err
 
 
 @needs_data
