@@ -39,6 +39,7 @@ try:
     MAX_ENTRIES = environment.whole_number("BOXLOOP_MAX_ENTRIES", 50_000, 1, 5_000_000)
     IMPORT_ROOTS = environment.import_roots("BOXLOOP_IMPORT_ROOTS")
     IMPORT_PREFIXES = environment.import_prefixes("BOXLOOP_IMPORT_PREFIXES")
+    KEEP_DETECTIONS_DAYS = environment.whole_number("BOXLOOP_KEEP_DETECTIONS_DAYS", 30, 0, 36_500)
     MAX_PIXELS = 1_000_000 * environment.whole_number("BOXLOOP_MAX_MEGAPIXELS", 100, 1, 2000)
 except environment.BadSetting as error:
     raise ImproperlyConfigured(str(error)) from error
@@ -60,7 +61,6 @@ INSTALLED_APPS = [
     "webapp.labeling",
     "webapp.training",
     "webapp.inference",
-    "webapp.bases",
     "webapp.bases",
     "workers",
 ]
