@@ -126,8 +126,12 @@ def _first_stage(config: FasterRcnnConfig) -> keras.Model:
     logits = _predictor(x, count * 2, f"{scope}.ClassPredictor")
     outputs = {
         "features": features,
-        "box_codes": keras.layers.Reshape((-1, CODE_SIZE), name=f"{scope}.codes")(codes),
-        "objectness": keras.layers.Reshape((-1, 2), name=f"{scope}.logits")(logits),
+        "box_codes": keras.layers.Reshape((-1, CODE_SIZE), dtype="float32", name=f"{scope}.codes")(
+            codes
+        ),
+        "objectness": keras.layers.Reshape((-1, 2), dtype="float32", name=f"{scope}.logits")(
+            logits
+        ),
     }
     return keras.Model(image, outputs, name="first_stage")
 
@@ -146,7 +150,9 @@ def _second_stage(config: FasterRcnnConfig, channels: int) -> keras.Model:
     count = config.num_classes
     codes = _dense(x, count * CODE_SIZE, f"{scope}.BoxEncodingPredictor")
     outputs = {
-        "box_codes": keras.layers.Reshape((count, CODE_SIZE), name=f"{scope}.codes")(codes),
+        "box_codes": keras.layers.Reshape(
+            (count, CODE_SIZE), dtype="float32", name=f"{scope}.codes"
+        )(codes),
         "class_logits": _dense(x, count + 1, f"{scope}.ClassPredictor"),
     }
     return keras.Model(crops, outputs, name="second_stage")
