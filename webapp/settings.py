@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "webapp.training",
     "webapp.inference",
     "webapp.bases",
+    "webapp.bases",
     "workers",
 ]
 

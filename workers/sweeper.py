@@ -14,6 +14,7 @@ from webapp.datasets.health_models import HealthCheck
 from webapp.datasets.models import ImageImport
 from webapp.datasets.uploads import cancel_abandoned_drafts
 from webapp.inference.models import DetectionRequest
+from webapp.inference.retention import remove_outdated
 from webapp.leases import LeasedRow, Status
 from webapp.training.export_models import ModelExport
 from webapp.training.models import TrainingRun
@@ -94,6 +95,7 @@ def sweep_for_ever() -> None:
             sweep()
             if time.monotonic() - tidied_at > TIDY_EVERY:
                 cancel_abandoned_drafts()
+                remove_outdated()
                 tidied_at = time.monotonic()
         except Exception:
             # The sweeper must outlive a database that is away for a while.

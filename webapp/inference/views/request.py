@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -63,6 +64,7 @@ def _page(
             for one in recent.select_related("model", "project")[:RECENT]
         ],
         "own_projects": [membership.project for membership in memberships] if not project else [],
+        "keep_days": settings.KEEP_DETECTIONS_DAYS,
         "page_facts": {"max_photos": MAX_PHOTOS, "max_bytes": MAX_PHOTO_BYTES},
     }
     for item in context["recent"]:
