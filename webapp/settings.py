@@ -62,7 +62,6 @@ INSTALLED_APPS = [
     "webapp.training",
     "webapp.inference",
     "webapp.bases",
-    "webapp.bases",
     "workers",
 ]
 
