@@ -15,6 +15,8 @@ DAYS = 7
 # A longer pause is not work on this project; what came before it counts for one minute.
 LONGEST_PAUSE = timedelta(minutes=5)
 LAST_EDIT = timedelta(minutes=1)
+# A rate of less time than this says nothing.
+SHORTEST_FOR_A_RATE = timedelta(minutes=10)
 
 
 @dataclass
@@ -60,7 +62,8 @@ class Numbers:
         return max((day.boxes for day in self.days), default=0)
 
     def _rate(self, count: int) -> float | None:
-        return 3600 * count / self.seconds if self.seconds >= 60 else None
+        enough = self.seconds >= SHORTEST_FOR_A_RATE.total_seconds()
+        return 3600 * count / self.seconds if enough else None
 
     def seconds_for(self, images: int) -> float | None:
         """How long so many images take at this pace."""
