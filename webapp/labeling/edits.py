@@ -13,7 +13,7 @@ from django.utils import timezone
 from webapp.datasets.models import Image
 from webapp.labeling.changes import summarise
 from webapp.labeling.models import Annotation, DeletedBox, ImageReview, Operation
-from webapp.projects.models import Label
+from webapp.plain_sql import LARGEST_ID, select
 
 MAX_BOXES = 20_000
 MIN_SIDE = 1.0
@@ -141,6 +141,9 @@ def _write(
 
 def _in_trash(image: Image, ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, Any]]:
     """Who drew those of the boxes that lie in the image's trash, and when."""
+    sql = "SELECT 1 FROM labeling_deletedbox WHERE image_id = %s LIMIT 1"
+    if not select(sql, [image.pk]):
+        return {}
     rows = DeletedBox.objects.filter(pk__in=ids, image_id=image.pk).order_by()
     return {pk: (by, at) for pk, by, at in rows.values_list("pk", "created_by_id", "created_at")}
 
@@ -189,10 +192,7 @@ def _reopen_review(image: Image, changed: bool, state: str | None) -> None:
 
 def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -> None:
     errors: list[tuple[uuid.UUID | None, str]] = []
-    asked = Label.objects.filter(
-        project_id=image.project_id, pk__in={row["label_id"] for row in edit.upserts}
-    ).order_by()
-    labels = dict(asked.values_list("pk", "retired_at")) if edit.upserts else {}
+    labels = _labels_of(image, {row["label_id"] for row in edit.upserts})
     if edit.state is not None and edit.state not in Image.State.values:
         errors.append((None, f"{edit.state!r} is no state. Use new, in_progress or done."))
     # Rejected suggestions are not in these counts; they are worth no query a save.
@@ -219,6 +219,16 @@ def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -
         errors.append((None, "A box to delete belongs to another image."))
     if errors:
         raise RefusedEdit(errors)
+
+
+def _labels_of(image: Image, asked: set[int]) -> dict[int, Any]:
+    """When those labels of the project were retired, by id; None: in use."""
+    ids = [pk for pk in asked if 0 < pk <= LARGEST_ID]
+    if not ids:
+        return {}
+    places = ", ".join(["%s"] * len(ids))
+    sql = f"SELECT id, retired_at FROM projects_label WHERE project_id = %s AND id IN ({places})"
+    return dict(select(sql, [image.project_id, *ids]))
 
 
 def _box_error(row: dict[str, Any], width: int, height: int) -> str:

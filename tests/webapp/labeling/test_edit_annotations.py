@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.labeling.edits_by_hand import box, patch
+from tests.webapp.labeling.edits_by_hand import box, patch, send
 from webapp.labeling.models import Annotation, Operation
 
 pytestmark = pytest.mark.django_db
+EMPTY = {"base_revision": 0, "op_id": str(uuid.uuid4()), "upserts": [], "deletes": []}
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ def test_deletes_and_keeps_the_box_in_the_history(
         ({"xmin": 30}, "at least 1 × 1"),
         ({"score": 1.5}, "between 0 and 1"),
         ({"label_id": 999_999}, "not in the project"),
+        ({"label_id": 10**30}, "not in the project"),
     ],
 )
 def test_refuses_a_bad_box_in_words(
@@ -122,6 +124,9 @@ def test_another_images_box_is_not_touched(
 def test_who_may(client_of: Any, viewer: Any, stranger: Any, image: Any, client: Any) -> None:
     assert patch(client_of(viewer), image).status_code == 403
     assert patch(client_of(stranger), image).status_code == 404
+    for pk in (image.pk + 1, 10**30):
+        address = f"/api/images/{pk}/annotations"
+        assert send(client_of(viewer), "patch", address, EMPTY).status_code == 404
     answer = patch(client, image)
     assert answer.status_code == 401
     assert answer.json()["login"] == "/login/"
