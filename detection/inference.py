@@ -72,13 +72,16 @@ class Detector:
         facts: the bundle's model.json.
     """
 
-    def __init__(self, bundle: Path, num_threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Path, num_threads: int | None = None, litert: str = "model.tflite"
+    ) -> None:
+        """``litert``: which of the bundle's LiteRT files detects."""
         from ai_edge_litert.interpreter import Interpreter
 
         self._read_facts(bundle)
         try:
             self._interpreter = Interpreter(
-                model_path=str(bundle / "model.tflite"),
+                model_path=str(bundle / litert),
                 num_threads=num_threads or os.cpu_count() or 1,
             )
         except (OSError, ValueError) as error:
