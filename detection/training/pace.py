@@ -26,7 +26,7 @@ EXPORT_SECONDS = 75.0
 # Evaluating a picture takes about half as long as learning from it.
 EVALUATION_SHARE = 0.5
 # What converting the model takes on top of what training does.
-EXPORT_MEMORY = 350_000_000
+EXPORT_MEMORY = 900_000_000
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ function show() {
   const revision = form.elements.revision.selectedOptions[0];
   const images = Number(revision.dataset.train);
   const now = revision.value === "now";
-  const result = forecast(facts, {
+  const own = { ...facts, ...facts.bases?.[chosen.get("base")] };
+  const result = forecast(own, {
     images,
     length,
     epochs: Number(chosen.get("epochs")),
@@ -25,8 +26,10 @@ function show() {
   at("epochs").textContent = result.epochs ? (length === "minutes" ? `about ${result.epochs}` : String(result.epochs)) : "–";
   const size = at("auto-size");
   if (size) size.hidden = chosen.get("input_size") !== "auto";
-  at("pace").textContent = `about ${Math.max(1, Math.round(result.pace))}`;
-  at("memory").textContent = `about ${(result.memory / 1e9).toFixed(1)} GB`;
+  if (size) size.textContent = `${own.auto_size} px for these boxes`;
+  at("forecast-words").textContent = own.words;
+  at("pace").textContent = result.pace ? `about ${result.pace < 3 ? result.pace.toFixed(1) : Math.round(result.pace)}` : "–";
+  at("memory").textContent = own.memory ? `about ${(result.memory / 1e9).toFixed(1)} GB` : "–";
   at("learns").firstChild.textContent = `${images} `;
   at("learns").lastElementChild.textContent = `to learn from, ${revision.dataset.val} to judge by`;
   if (!now) at("counts").textContent = `${revision.dataset.images} images, ${revision.dataset.boxes} boxes: ${images} train, ${revision.dataset.val} val`;

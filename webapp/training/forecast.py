@@ -1,8 +1,10 @@
 """How long a run will take, before it starts: an estimate, and what it rests on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from detection.bases import BASES, DEFAULT_BASE
 from detection.training.settings import automatic_epochs
 from webapp.leases import Status
 from webapp.training.models import TrainingRun
@@ -21,22 +23,28 @@ FIXED_MEMORY = 0.5
 class Pace:
     """Images a second at PACE_SIZE, judging included; seconds for the rest; memory; and whence."""
 
-    images_per_second: float
+    images_per_second: float | None
     overhead: float
     memory: float
     words: str
     measured: bool
 
 
-def machine_pace() -> Pace:
-    """From the newest finished run of this installation, else the documented figures."""
+def machine_pace(base: str = DEFAULT_BASE) -> Pace:
+    """From the newest finished run of `base` here, else the documented figures.
+
+    Images a second are None where there are none: of bases that are no SSD.
+    """
     run = (
-        TrainingRun.objects.filter(status=Status.FINISHED, images_per_second__gt=0)
+        TrainingRun.objects.filter(status=Status.FINISHED, images_per_second__gt=0, base=base)
         .select_related("revision")
         .order_by("-finished_at")
         .first()
     )
     if run is None or run.images_per_second is None:
+        if not _is_ssd(base):
+            words = "not known before the first run of this base here"
+            return Pace(None, START_SECONDS, MEMORY, words, measured=False)
         words = "from two CPU cores; a GPU is many times quicker"
         return Pace(PACE, START_SECONDS, MEMORY, words, measured=False)
     pace, overhead = _measured(run)
@@ -70,25 +78,46 @@ def memory_factor(input_size: int, batch_size: int) -> float:
     return FIXED_MEMORY + (1 - FIXED_MEMORY) * pixels
 
 
-def forecast_facts(num_train: int, auto_size: int, waits: float | None) -> dict[str, Any]:
-    """What the page's script needs to forecast any choice (static/js/train.js)."""
-    pace = machine_pace()
+def forecast_facts(
+    num_train: int, auto_size: int, waits: float | None, bases: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the page's script needs to forecast any choice (static/js/train.js).
+
+    `bases` has by name what is another base's own; the rest is the default base's.
+    """
     return {
-        "images_per_second": pace.images_per_second,
+        **_of_base(DEFAULT_BASE, auto_size),
         "pace_size": PACE_SIZE,
-        "auto_size": auto_size,
-        "memory": pace.memory,
-        "start_seconds": pace.overhead,
         "images": num_train,
         "automatic_epochs": automatic_epochs(num_train) if num_train else 0,
         "waits": waits,
+        "bases": {name: _of_base(name, auto_size) for name in bases},
+    }
+
+
+def _of_base(name: str, auto_size: int) -> dict[str, Any]:
+    pace = machine_pace(name)
+    return {
+        "images_per_second": pace.images_per_second,
+        "auto_size": auto_size if _is_ssd(name) else BASES[name].input_size,
+        "memory": pace.memory if pace.images_per_second else None,
+        "start_seconds": pace.overhead,
         "words": pace.words,
         "measured": pace.measured,
     }
 
 
-def forecast_seconds(facts: dict[str, Any], epochs: int, input_size: int) -> float:
-    """Seconds of training `epochs` at `input_size`: the same sum as in train.js."""
+def _is_ssd(name: str) -> bool:
+    return name not in BASES or BASES[name].architecture == "ssd"
+
+
+def forecast_seconds(facts: dict[str, Any], epochs: int, input_size: int) -> float | None:
+    """Seconds of training `epochs` at `input_size`: the same sum as in train.js.
+
+    None where nobody knows how fast it is.
+    """
+    if not facts["images_per_second"]:
+        return None
     pace: float = facts["images_per_second"] * (PACE_SIZE / input_size) ** 2
     seconds: float = facts["start_seconds"] + facts["images"] * epochs / pace
     return seconds

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.webapp.training.rows import make_model, make_run
+from tests.webapp.training.rows import BASE, make_model, make_run
 from webapp.leases import Status
 from webapp.training.charts import place, precision_recall
 from webapp.training.errors_shown import _fit
@@ -53,6 +53,19 @@ def test_the_pace_is_that_of_the_last_run_here(project):
     make_run(project, 1, Status.FINISHED, images_per_second=10, input_size=600)
     pace = machine_pace()
     assert (pace.images_per_second, pace.measured) == (40, True)
+
+
+def test_another_kind_of_base_has_no_forecast_before_its_first_run(project):
+    other = "faster_rcnn_inception_v2_coco"
+    make_run(project, 1, Status.FINISHED, images_per_second=10)
+    facts = forecast_facts(3, 384, None, [BASE, other])
+    assert facts["bases"][BASE]["auto_size"] == 384
+    assert facts["bases"][other]["images_per_second"] is None
+    assert forecast_seconds({**facts, **facts["bases"][other]}, 10, 600) is None
+    run = make_run(project, 2, Status.FINISHED, images_per_second=2, input_size=600)
+    type(run).objects.filter(pk=run.pk).update(base=other)
+    assert machine_pace(other).images_per_second == 8
+    assert machine_pace().images_per_second == 10
 
 
 def test_a_forecast_grows_with_the_area_of_the_images():

@@ -63,7 +63,8 @@ def _page(
     data = working_set(project)
     revisions = [_choice(revision) for revision in project.revisions.all()[:RUNS_SHOWN]]
     wait = wait_of(None, project.pk)
-    facts = forecast_facts(data["train"], automatic_size(project), wait.seconds)
+    names = [base.name for base in bases]
+    facts = forecast_facts(data["train"], automatic_size(project), wait.seconds, names)
     findings = training_findings(project)
     queue = project.runs.filter(status__in=[Status.RUNNING, Status.QUEUED]).order_by("pk")
     context = {
