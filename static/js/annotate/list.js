@@ -105,14 +105,15 @@ export class BoxList {
     if (row.annotation === annotation && row.key === key) return row.node;
     Object.assign(row, { annotation, key });
     const [button] = row.node.children;
-    const [place, swatch, label, size] = button.children;
+    const [place, of, swatch, label, , size, where] = button.children;
     place.textContent = number;
     swatch.style.setProperty("--c", color);
     label.textContent = name + (annotation.difficult ? " · difficult" : "") + (annotation.truncated ? " · truncated" : "") + (locked ? " · locked" : "");
     const [w, h] = [width(annotation), height(annotation)].map(shortNumber);
     size.textContent = `${w} × ${h}`;
     button.setAttribute("aria-pressed", selected);
-    button.setAttribute("aria-label", `${number} of ${total}, ${label.textContent}, ${w} × ${h} at ${shortNumber(annotation.xmin)}, ${shortNumber(annotation.ymin)}`);
+    of.textContent = ` of ${total}, `;
+    where.textContent = ` at ${shortNumber(annotation.xmin)}, ${shortNumber(annotation.ymin)}`;
     row.node.classList.toggle("on", selected);
     row.node.classList.toggle("open", isOpen);
     this.#fields(row, annotation, isOpen);
@@ -213,13 +214,16 @@ function slide(low, high, to, limit, axis) {
   return { [`${axis}min`]: start, [`${axis}max`]: start + (high - low) };
 }
 
+/** Words of a row that only a screen reader says. */
+const unseen = (words = "") => element("span", { class: "sr" }, words);
+
 /** At most one decimal. @param {number} value */
 const shortNumber = (value) => String(Math.round(value * 10) / 10);
 
 function makeRow(id) {
   return element("li", { class: "li box", "data-id": id },
     element("button", { type: "button", class: "name", tabindex: -1 },
-      element("span", { class: "t3 s12 place" }), element("span", { class: "swt" }), element("span", { class: "el" }), element("span", { class: "n" })));
+      element("span", { class: "t3 s12 place" }), unseen(), element("span", { class: "swt" }), element("span", { class: "el" }), unseen(", "), element("span", { class: "n" }), unseen()));
 }
 
 function makeNumbers() {

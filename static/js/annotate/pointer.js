@@ -46,6 +46,8 @@ export class Pointer {
     on("pointercancel", (event) => this.#lost(event));
     on("pointerleave", () => this.#leave());
     on("wheel", (event) => this.#wheel(event), { passive: false });
+    // A quick stroke ends in no fling, which would swallow the next tap, wherever it goes.
+    on("touchstart", (event) => event.target.closest("button, a, .pop, #stage-note") || event.preventDefault(), { passive: false });
     on("auxclick", (event) => event.preventDefault());
     on("dblclick", (event) => event.preventDefault());
     this.store.on("document tool", () => this.cancel());

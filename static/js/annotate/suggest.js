@@ -70,8 +70,8 @@ export class SuggestionPanel {
     const swatch = element("span", { class: "swt dashed" });
     swatch.style.setProperty("--c", store.labelsById.get(annotation.label_id)?.color ?? "");
     const selected = store.selection.has(annotation.id);
-    const choose = element("button", { type: "button", class: "name", "data-act": "choose", "aria-pressed": String(selected), "aria-label": `Suggestion: ${name} ${percent}` },
-      swatch, element("span", { class: "el" }, name), element("span", { class: "n" }, percent));
+    const choose = element("button", { type: "button", class: "name", "data-act": "choose", "aria-pressed": String(selected) },
+      element("span", { class: "sr" }, "Suggestion: "), swatch, element("span", { class: "el" }, name), " ", element("span", { class: "n" }, percent));
     const button = (act, words, sign) => element("button", { type: "button", class: "btn ic ghost sm", "data-act": act, "aria-label": `${words} ${name} ${percent}`, title: words }, icon(sign));
     const buttons = store.canEdit && !store.isLocked(annotation.label_id) ? [button("accept", "Accept", "check"), button("reject", "Reject", "x")] : [];
     return element("li", { class: `li suggestion${selected ? " on" : ""}`, "data-id": annotation.id }, choose, ...buttons);
