@@ -29,6 +29,11 @@ class BundleTaker:
         self._dated: list[tuple[Annotation, datetime]] = []
         self._renamed: dict[str, str] = {}
 
+    @property
+    def image_ids(self) -> set[int]:
+        """The images that bring a history of their own."""
+        return {pk for pk, _ in self._waiting}
+
     def take_looks(self, header: Mapping[str, Any]) -> None:
         """Give labels the colours and keys that they had, where those are free here."""
         rows = header.get("labels")
