@@ -1,5 +1,6 @@
 """`./boxloop test`: style, types, import rules, the editor's JavaScript, and pytest."""
 
+import json
 import os
 import re
 import shutil
@@ -34,6 +35,13 @@ NO_NODE = """\
 ========================================================================
  NO NODE: the tests of the editor's JavaScript are SKIPPED.
  Install Node.js 20 or newer, then run ./boxloop test again.
+========================================================================"""
+
+NO_AXE = """\
+========================================================================
+ NO AXE-CORE: the accessibility checks of the pages are SKIPPED.
+ It comes from npm: run npm ci --ignore-scripts where the network is,
+ then run ./boxloop test again.
 ========================================================================"""
 
 
@@ -122,6 +130,30 @@ def _check_all_tests(python: Path, env: dict[str, str]) -> list[Check]:
         _check_pytest("pytest", python, side_by_side, env),
         _check_pytest("browser", python, [BROWSER_TESTS], env),
     ]
+
+
+def install_npm_packages(env: Mapping[str, str]) -> bool:
+    """What package-lock.json names, for tests alone, where it is not there yet; whether it is."""
+    wanted = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    if all(_has_version(path, package["version"]) for path, package in wanted.items() if path):
+        return True
+    path = path_with_node()
+    npm = shutil.which("npm", path=path) if path else None
+    if npm is not None:
+        _heading("npm ci")
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        ran = subprocess.run(command, cwd=ROOT, env={**env, "PATH": path or ""}, check=False)
+        if ran.returncode == 0:
+            return True
+    print(NO_AXE, flush=True)
+    return False
+
+
+def _has_version(path: str, version: str) -> bool:
+    try:
+        return bool(json.loads((ROOT / path / "package.json").read_text())["version"] == version)
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _check_pytest(name: str, python: Path, arguments: list[str], env: dict[str, str]) -> Check:
