@@ -14,6 +14,7 @@ from detection.names import visible
 from detection.types import Box, Problem
 from webapp.datasets.import_plans import ImportPlan
 from webapp.datasets.models import Image
+from webapp.labeling.bulk import note_import
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Label, Project
 from workers.import_sources import Photo, ReportProblem, Source
@@ -138,6 +139,7 @@ class BoxTaker:
             state=Image.State.DONE,
             done_at=timezone.now(),
         )
+        note_import(self._boxed - self._bundles.image_ids, self._rows, self.user)
         self._bundles.finish()
         self._rows, self._boxed = [], set()
 

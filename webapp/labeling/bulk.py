@@ -1,6 +1,7 @@
 """What changes many images at once, written into each one's history like an edit by hand."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
@@ -59,6 +60,22 @@ def _merge_on(images: list[int], label: Label, into: Label, user: Any) -> int:
         ]
     )  # fmt: skip
     return rows.update(label=into, changed_by=user, changed_at=timezone.now())
+
+
+def note_import(images: Iterable[int], rows: Iterable[Annotation], user: Any) -> None:
+    """Write into the images' histories that an import brought `rows`, and made them done."""
+    boxes: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        boxes[row.image_id].append(plain({name: getattr(row, name) for name in FIELDS}))
+    found = Image.objects.filter(pk__in=list(images)).values_list("pk", "revision")
+    Operation.objects.bulk_create(
+        Operation(
+            image_id=pk, revision=revision, kind=Operation.Kind.BULK, user=user,
+            summary={"imported": len(boxes[pk]), "state": "done"},
+            changes={"upserts": boxes[pk], "deletes": [], "before": [], "state": "done"},
+        )
+        for pk, revision in found
+    )  # fmt: skip
 
 
 def set_state_of(images: QuerySet[Image], state: str, user: Any) -> int:

@@ -14,6 +14,7 @@ _VERBS = {
     "drawn": ("drew", _BOXES),
     "copied": ("copied", _BOXES),
     "added": ("added", _BOXES),
+    "imported": ("imported", _BOXES),
     "suggested": ("got", _SUGGESTIONS),
     "restored": ("brought back", _BOXES),
     "accepted": ("accepted", _SUGGESTIONS),

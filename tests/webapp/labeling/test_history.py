@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.webapp.labeling.edits_by_hand import box, patch
-from webapp.labeling.bulk import merge_labels, set_state_of
+from webapp.labeling.bulk import merge_labels, note_import, set_state_of
 from webapp.labeling.edits import FIELDS
 from webapp.labeling.models import Annotation, DeletedBox, Operation
 
@@ -164,6 +164,17 @@ def test_a_state_given_to_many_is_in_the_history_of_each(
     stale = patch(client_of(annotator), images[3], state="in_progress")
     assert stale.status_code == 409
     assert stale.json()["state"] == "done"
+
+
+def test_an_import_is_in_the_history(
+    client_of: Any, owner: Any, project: Any, make_image: Any
+) -> None:
+    image = make_image(project, boxes=[("cat", 1, 1, 9, 9), ("dog", 2, 2, 9, 9)])
+    type(image).objects.filter(pk=image.pk).update(revision=1)
+    note_import([image.pk], Annotation.objects.all(), owner)
+    client = client_of(owner)
+    assert words_of(client, image) == ["imported 2 boxes and marked the image done"]
+    assert client.get(f"/api/images/{image.pk}/history/0").json()["annotations"] == []
 
 
 def test_says_who_drew_and_who_changed(
