@@ -149,18 +149,48 @@ def test_the_bundle_brings_a_project_back_whole(
     project.images.all().delete()
     again = Project.objects.create(name="Again", created_by=owner)
     Membership.objects.create(project=again, user=owner, role="owner")
+    row = take_in(again, owner, data)
+    assert row.status == Status.FINISHED, row.reason
+    assert [str(problem) for problem in row.problems.all()] == []
+    assert contents(again) == before
+    assert again.labels.get(name="cat").color == "#123456"
+
+
+@pytest.mark.parametrize("key", ["tfrecord", "yolo", "csv", "labelstudio"])
+def test_what_is_exported_can_be_uploaded(
+    client_of: Any, owner: Any, project: Any, images: list[Any], key: str
+) -> None:
+    """Formats that hold their pictures, or leave ids and negatives to convention, above all."""
+    form = {"format": key, "pictures": "1"}
+    data = body(client_of(owner).post(page(project, "download/"), form))
+    again = Project.objects.create(name="Again", created_by=owner)
+    row = take_in(again, owner, data)
+    assert (row.status, row.num_taken, row.num_boxes) == (Status.FINISHED, 3, 3), row.preview
+    found = {
+        (image.sha256, image.split, image.state,
+         tuple(image.annotations.values_list("label__name", "xmin", "ymin", "xmax", "ymax")))
+        for image in again.images.all()
+    }  # fmt: skip
+    expected = {
+        (image.sha256, image.split, "done",
+         tuple(image.annotations.values_list("label__name", "xmin", "ymin", "xmax", "ymax")))
+        for image in images[:3]
+    }  # fmt: skip
+    assert found == expected
+    refused = row.problems.exclude(severity="note")
+    assert not refused.exists(), [str(problem) for problem in refused]
+
+
+def take_in(project: Any, user: Any, data: bytes) -> ImageImport:
     row = ImageImport.objects.create(
-        project=again, created_by=owner, name="b.zip", status=Status.DRAFT
+        project=project, created_by=user, name="b.zip", status=Status.DRAFT
     )
     file = ImportFile.objects.create(image_import=row, name="b.zip", bytes=len(data))
     default_storage.save(file.path, ContentFile(data))
     row.submit()
     run_import(row.pk, "test")
     row.refresh_from_db()
-    assert row.status == Status.FINISHED, row.reason
-    assert [str(problem) for problem in row.problems.all()] == []
-    assert contents(again) == before
-    assert again.labels.get(name="cat").color == "#123456"
+    return row
 
 
 def contents(project: Any) -> dict[str, Any]:
