@@ -21,7 +21,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-FILES = re.compile(r"^(?:/projects/\d+)?/(?:imports/\d+/files|bases|detect/(?:\d+/photos/)?|detect)/?$")
+FILES = re.compile(
+    r"^(?:/projects/\d+)?/(?:imports/\d+/files|bases|detect/(?:\d+/photos/)?|detect)/?$"
+)
 RESUMABLE = re.compile(r"^/projects/\d+/imports/\d+/resumable/\d+/$")
 IN_SCOPE = "boxloop.body"
 

@@ -45,8 +45,7 @@ def health(request: HttpRequest, project: Project) -> HttpResponse:
         "outdated": found is not None and found.state_key != state_key(project),
         "stops": [f for f in training_findings(project) if f.severity == "stop"],
         "counts": {
-            severity: sum(r["severity"] == severity for r in results)
-            for severity in GRAVITY
+            severity: sum(r["severity"] == severity for r in results) for severity in GRAVITY
         },
         "passed": [r for r in results if not r["count"]],
         "num_checks": len(results),
