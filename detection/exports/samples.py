@@ -45,10 +45,15 @@ def samples_of_records(
             paths = record_paths(folder / split)
         except FileNotFoundError:
             continue
-        found = list(_first(paths, label_map, most or MOST_SAMPLES))
+        found = samples_of_files(paths, label_map, most)
         if found:
             return found
     return []
+
+
+def samples_of_files(paths: Sequence[Path], label_map: LabelMap, most: int = 0) -> list[Sample]:
+    """Up to ``most`` images of record files, in their order."""
+    return list(_first(paths, label_map, most or MOST_SAMPLES))
 
 
 def samples_of_folder(folder: Path, most: int = MOST_SAMPLES) -> list[Sample]:
@@ -64,7 +69,7 @@ def samples_of_folder(folder: Path, most: int = MOST_SAMPLES) -> list[Sample]:
     return found
 
 
-def _first(paths: list[Path], label_map: LabelMap, most: int) -> Iterator[Sample]:
+def _first(paths: Sequence[Path], label_map: LabelMap, most: int) -> Iterator[Sample]:
     for number, example in enumerate(read_examples(paths)):
         if number == most:
             return

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from detection.exports.samples import Sample
 from detection.label_map import LabelMap
 from detection.picture_cache import CachedSplit
 from detection.types import Detection
@@ -110,7 +111,7 @@ class Architecture(Protocol):
         metrics: dict[str, Any],
         score_threshold: float,
         revision: str | None,
-        pictures: Sequence[NDArray[np.uint8]],
+        samples: Sequence[Sample],
     ) -> None:
         """Write the bundle ``folder`` (see ``detection.bundle``), its artefacts checked."""
         ...

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from detection.exports.samples import Sample, samples_of_files
 from detection.formats.tfrecord import record_paths
-from detection.images import open_upright
 from detection.label_map import LabelMap, LabelMapError, read_label_map
 from detection.near_duplicates import find_near_pairs, perceptual_hash
 from detection.picture_cache import BOX, CachedSplit, cache_split
@@ -67,15 +66,9 @@ class RunData:
             if pair.first < learnt <= pair.second
         ]
 
-    def pictures(self, most: int) -> list[NDArray[np.uint8]]:
-        """Some whole pictures, RGB, of val (of train without one): to try exports on."""
-        paths = self.val_paths or self.train_paths
-        found: list[NDArray[np.uint8]] = []
-        for example in read_examples(paths):
-            found.append(np.asarray(open_upright(example.encoded)))
-            if len(found) == most:
-                break
-        return found
+    def samples(self) -> list[Sample]:
+        """Some whole pictures and their boxes, of val (of train without one): to try exports on."""
+        return samples_of_files(self.val_paths or self.train_paths, self.label_map)
 
 
 def load_data(

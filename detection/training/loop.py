@@ -332,7 +332,7 @@ class _Run:
             metrics=metrics,
             score_threshold=threshold,
             revision=self.settings.revision,
-            pictures=self.data.pictures(8),
+            samples=self.data.samples(),
         )
         facts = {
             "map_50": metrics.get("map_50"),

@@ -13,6 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from detection.bases import Base, weights_dir
+from detection.exports.samples import Sample
 from detection.label_map import LabelMap
 from detection.models.architecture import Batch
 from detection.models.faster_rcnn.batches import training_batches
@@ -110,7 +111,7 @@ class FasterRcnnKind:
         metrics: dict[str, Any],
         score_threshold: float,
         revision: str | None,
-        pictures: Sequence[NDArray[np.uint8]],
+        samples: Sequence[Sample],
     ) -> None:
         assert isinstance(model, FasterRcnn)
         facts = {
@@ -123,7 +124,7 @@ class FasterRcnnKind:
         }
         export_bundle(
             model, folder=folder, facts=facts, metrics=metrics, label_map=label_map,
-            pictures=pictures,
+            pictures=[sample.picture for sample in samples],
         )  # fmt: skip
 
     def prepare_base(self, base: Base, weights: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detection.bases import Base
 from detection.export import export_bundle
+from detection.exports.samples import Sample
 from detection.input_pipeline import Augmentation, training_batches
 from detection.label_map import LabelMap
 from detection.models.architecture import Batch
@@ -100,7 +101,7 @@ class Ssd:
         metrics: dict[str, Any],
         score_threshold: float,
         revision: str | None,
-        pictures: Sequence[NDArray[np.uint8]],
+        samples: Sequence[Sample],
     ) -> None:
         export_bundle(
             model,
@@ -112,7 +113,7 @@ class Ssd:
             score_threshold=score_threshold,
             iou_threshold=DEFAULT_IOU_THRESHOLD,
             revision=revision,
-            pictures=pictures,
+            samples=samples,
         )
 
     def prepare_base(self, base: Base, weights: Path, folder: Path) -> None:
