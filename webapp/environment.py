@@ -131,6 +131,7 @@ def database(var: Path) -> dict[str, Any]:
     if not url:
         return {
             "ENGINE": "webapp.sqlite",
+            "TEST": {"NAME": ":memory:"},
             "NAME": str(var / "boxloop.sqlite3"),
             "OPTIONS": dict(SQLITE_OPTIONS),
         }
@@ -142,7 +143,11 @@ def database(var: Path) -> dict[str, Any]:
             "or sqlite:////absolute/path.sqlite3."
         ) from error
     if config["ENGINE"] == "django.db.backends.sqlite3":
-        config |= {"ENGINE": "webapp.sqlite", "OPTIONS": dict(SQLITE_OPTIONS)}
+        config |= {
+            "ENGINE": "webapp.sqlite",
+            "OPTIONS": dict(SQLITE_OPTIONS),
+            "TEST": {"NAME": ":memory:"},
+        }
     return config
 
 

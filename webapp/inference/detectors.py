@@ -25,7 +25,8 @@ def detectors_of(project: Project | None) -> list[Detector]:
         score = f"AP50 {100 * model.map_50:.1f} %" if model.map_50 is not None else "not judged"
         found.append(Detector(str(model.pk), str(model), score, model=model))
     for base in offered_bases():
-        if base.num_labels:
+        # The suggested one is told of before it is there: it needs no training.
+        if base.num_labels and (base.present or base.suggested):
             about = f"{base.title} on COCO: people, animals, cars, cups"
             if not base.present:
                 about += f". Not on this machine yet: ./boxloop bases --fetch {base.name}"
@@ -43,7 +44,8 @@ def detector_named(project: Project | None, key: str) -> Detector | None:
 
 def base_name(base: OfferedBase) -> str:
     """A base as a detector: named for what it finds."""
-    return f"{base.num_labels} everyday things"
+    finds = f"{base.num_labels} everyday things"
+    return finds if base.suggested else f"{finds}, {base.title}"
 
 
 def detector_title(model: TrainedModel | None, base: str) -> str:
