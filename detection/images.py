@@ -110,9 +110,10 @@ def open_with_facts(
     """``probe_image`` and ``open_upright`` in one reading of the file."""
     with _opened(source, max_pixels) as (image, orientation):
         facts = _facts(image, orientation)
+        height = image.height
         if min_side is not None and image.format in ("JPEG", "MPO"):
             image.draft(None, _draft_size(image.size, min_side))
-        _load(image)
+        _load(image, height)
         return facts, _turn(to_rgb(image), orientation)
 
 
@@ -196,9 +197,10 @@ def check_decodes(data: bytes, max_pixels: int = MAX_PIXELS) -> None:
     Raises ImageRefused where it is cut short or damaged.
     """
     with _opened(data, max_pixels) as (image, _):
+        height = image.height
         if image.format in ("JPEG", "MPO"):
             image.draft(None, (1, 1))
-        _load(image)
+        _load(image, height)
 
 
 def sha256_of(source: ImageSource) -> str:
@@ -267,14 +269,14 @@ def _open_with_pillow(file: BinaryIO) -> Image.Image:
         raise ImageRefused(f"Its header cannot be read ({_reason(error)}).") from None
 
 
-def _load(image: Image.Image) -> None:
-    """Decode the pixels."""
+def _load(image: Image.Image, height: int) -> None:
+    """Decode the pixels. ``height`` is that of the file, for a JPEG may be decoded smaller."""
     try:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
         words = str(error)
         if "truncated" in words or isinstance(error, EOFError):
-            raise ImageRefused(_words_for_truncated(image)) from None
+            raise ImageRefused(_words_for_truncated(image, height)) from None
         if "broken data stream" in words:
             raise ImageRefused("It is damaged: its data breaks off or does not fit.") from None
         raise ImageRefused(f"It is damaged and cannot be decoded ({_reason(error)}).") from None
@@ -282,15 +284,15 @@ def _load(image: Image.Image) -> None:
         raise ImageRefused("There is not enough memory to decode it.") from None
 
 
-def _words_for_truncated(image: Image.Image) -> str:
+def _words_for_truncated(image: Image.Image, height: int) -> str:
     """How far a picture that is cut short could be read."""
     name = _FORMATS[str(image.format)][0].upper()
-    height = image.height
     # Rows that were never decoded stay black; a wholly black picture tells nothing.
     core = getattr(image, "_im", None)
     covered = core.getbbox() if core is not None else None
-    if covered and covered[3] < height:
-        return f"The {name} is cut short: it ends after about {covered[3]} of its {height} rows."
+    if covered and covered[3] < image.height:
+        rows = round(covered[3] * height / image.height)
+        return f"The {name} is cut short: it ends after about {rows} of its {height} rows."
     return f"The {name} is cut short: its data ends before the picture does."
 
 

@@ -74,17 +74,19 @@ class BoxTaker:
         orientation: int = 1,
         *,
         fresh: bool = False,
+        again: bool = False,
     ) -> BoxReport:
         """Give `image` the boxes of `photo.annotation`, unless it has boxes already.
 
         `orientation` is the photo's EXIF orientation: boxes drawn before the turn are turned.
-        A `fresh` image was made just now, so nobody need ask whether it has boxes.
+        A `fresh` image was made just now, so nobody need ask whether it has boxes. One that comes
+        `again` in the same upload gets what its other annotations lack.
         """
         assert photo.annotation is not None
         report = BoxReport()
         if image.pk in self._boxed:
             self.flush()
-        if not fresh and image.annotations.exists():
+        if not fresh and not again and image.annotations.exists():
             words = f"{image.name} has boxes already. Those in this file were left out."
             report.problems.append(Problem(photo.annotation, words, "note"))
             return report
@@ -103,11 +105,15 @@ class BoxTaker:
             self._boxed.add(image.pk)
             report.num_boxes = sum(row.status == Annotation.Status.ACTIVE for row in rows)
         else:
-            self._write(image, boxes, drawn.file, report)
+            self._write(image, boxes, drawn.file, report, again)
         return report
 
-    def _write(self, image: Image, boxes: Sequence[Box], file: str, report: BoxReport) -> None:
+    def _write(
+        self, image: Image, boxes: Sequence[Box], file: str, report: BoxReport, again: bool
+    ) -> None:
         rows = []
+        corners = ("label_id", "xmin", "ymin", "xmax", "ymax")
+        there = set(image.annotations.values_list(*corners)) if again else set()
         for box in boxes:
             try:
                 label = self._label(box.label)
@@ -117,13 +123,15 @@ class BoxTaker:
                 continue
             if label is None:
                 continue  # left out by choice
+            if (label.pk, box.xmin, box.ymin, box.xmax, box.ymax) in there:
+                continue
             rows.append(Annotation(
                 image=image, label=label, source=Annotation.Source.IMPORT, created_by=self.user,
                 xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax,
                 difficult=box.difficult, truncated=box.truncated,
             ))  # fmt: skip
         self._rows += rows
-        if rows or self.plan.negatives:
+        if rows or (self.plan.negatives and not again):
             self._boxed.add(image.pk)
         report.num_boxes = len(rows)
 

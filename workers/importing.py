@@ -174,7 +174,10 @@ class Importer:
     ) -> None:
         boxes = 0
         if photo.annotation:
-            report = self.boxes.take(source, photo, image, stored.orientation, fresh=new)
+            again = not new and image.image_import_id == self.row.pk
+            report = self.boxes.take(
+                source, photo, image, stored.orientation, fresh=new, again=again
+            )
             boxes = report.num_boxes
             for problem in report.problems:
                 self.say(problem, image)
