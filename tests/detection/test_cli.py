@@ -199,32 +199,6 @@ def test_its_model_detects(whole, data: Path, capsys: pytest.CaptureFixture[str]
     assert {found["label"] for found in result["detections"]} <= set(COLOURS)
 
 
-def test_killed_it_goes_on_and_ends_the_same(whole, data: Path, tmp_path: Path):
-    _, uncut = whole
-    out = tmp_path / "run"
-    child = subprocess.Popen(
-        train_command(data, out, "--epochs", 3), cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert child.stdout is not None
-    for line in child.stdout:
-        if json.loads(line)["event"] == "checkpoint":
-            child.kill()
-            break
-    child.wait()
-    done = subprocess.run(
-        train_command(data, out, "--epochs", 3), cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    events = events_of(done.stdout)
-    started = next(event for event in events if event["event"] == "started")
-    assert started["resumed_from_epoch"] >= 1
-    wanted = [event["loss"] for event in uncut if event["event"] == "epoch"]
-    found = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert found == pytest.approx(wanted, rel=1e-3)
-    assert events[-1]["map_50_95"] == pytest.approx(uncut[-1]["map_50_95"], abs=0.02)
-
-
 def test_stopped_it_keeps_the_best_so_far(base: str, data: Path, tmp_path: Path):
     out = tmp_path / "run"
     child = subprocess.Popen(
