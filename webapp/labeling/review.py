@@ -52,6 +52,11 @@ def may_review(membership: Membership) -> bool:
     return membership.allows("annotator") and by_annotators(membership.project)
 
 
+def works_alone(project: Project) -> bool:
+    """Whether there is nobody whose work could be reviewed: one's own is not urged upon one."""
+    return project.memberships.count() < 2
+
+
 def review_image(
     image_id: int, base_revision: int, action: str, user: Any, words: str = ""
 ) -> Image:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from tests.webapp.labeling.edits_by_hand import box, patch, send
+from webapp.datasets.models import Image
 from webapp.labeling.models import Comment, ImageReview
 from webapp.labeling.order import next_to_review
 from webapp.labeling.review import by_annotators, set_rule
@@ -187,3 +189,13 @@ def test_owners_choose_who_reviews(
     assert by_annotators(project)
     client_of(owner).post(address, {"reviewers": "owners"})
     assert not by_annotators(project)
+
+
+def test_who_works_alone_is_not_urged_to_review(
+    client_of: Any, owner: Any, project: Any, image: Any
+):
+    Image.objects.filter(pk=image.pk).update(state=Image.State.DONE)
+    page = reverse("datasets:images", args=[project.pk])
+    assert client_of(owner).get(page).context["waiting"] == 1
+    project.memberships.exclude(user=owner).delete()
+    assert "waiting" not in client_of(owner).get(page).context

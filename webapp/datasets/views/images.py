@@ -28,7 +28,7 @@ from webapp.datasets.models import Image, ImageQuerySet, Split
 from webapp.datasets.uploads import plural
 from webapp.datasets.views.imports import upload_config
 from webapp.labeling.review import CHOICES as REVIEWS
-from webapp.labeling.review import may_review, waiting_in
+from webapp.labeling.review import may_review, waiting_in, works_alone
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
 
@@ -67,7 +67,7 @@ def images(request: HttpRequest, project: Project) -> HttpResponse:
         "clear_import": chosen.query(image_import=None),
         "upload_config": upload_config(request, project),
     }
-    if may_review(request.membership):  # type: ignore[attr-defined]
+    if may_review(request.membership) and not works_alone(project):  # type: ignore[attr-defined]
         context["waiting"] = waiting_in(project).count()
     if chosen.image_import:
         context["from_import"] = project.imports.filter(pk=chosen.image_import).first()
