@@ -120,6 +120,7 @@ def test_htmx_gets_the_grid_and_the_filters_only(
     assert "<html" not in text
     assert "hx-swap-oob" in text
     assert "HX-Request" in response["Vary"]
+    assert 'id="rail-done" hx-swap-oob="true"' in response.content.decode()
 
 
 def test_trashed_images_are_not_shown(
