@@ -29,8 +29,8 @@ SAME_NUMBERS = Tolerance(iou=0.98, score=0.02, share=1.0, ap_loss=0.005)
 OWN_RESIZE = Tolerance(iou=0.90, score=0.10, share=1.0, ap_loss=0.01)
 # Weights rounded to 11 bits.
 HALF_PRECISION = Tolerance(iou=0.95, score=0.04, share=1.0, ap_loss=0.005)
-# Weights and features rounded to 8 bits.
-EIGHT_BITS = Tolerance(iou=0.80, score=0.20, share=0.90, ap_loss=0.02)
+# Weights and features rounded to 8 bits. Seen: 1524 of 1527 boxes on BCCD, all 54 on boards.
+EIGHT_BITS = Tolerance(iou=0.80, score=0.20, share=0.95, ap_loss=0.02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ FORMATS = {
         ),
         ExportFormat(
             "litert_int8", "model_int8.tflite", "LiteRT int8",
-            "a third of the size, quicker where the machine multiplies 8-bit numbers quickly",
+            "a third to half of the size; quicker where 8-bit numbers are multiplied quickly",
             EIGHT_BITS, calibrates=True,
         ),
         ExportFormat(

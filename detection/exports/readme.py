@@ -38,12 +38,12 @@ Finds: {labels}. Input: a photo, stretched to {side} x {side} pixels. Show boxes
 """
 
 _HEAD = """\
-Each was run on {pictures} of the images that the model was judged by, and held against the trained
-model. A box agrees where its IoU with the trained model's box and the difference of their scores
-are within the tolerance. AP is that on these {pictures} images{trained}.
+Each was run on real photos, and held against the trained model. A box agrees where its IoU with the
+trained model's box and the difference of their scores are within the tolerance. AP is that on these
+photos, the trained model's in brackets; – where their boxes are not known.
 
-| export | boxes | agree | median IoU | lowest IoU | largest score difference | AP | AP50 | tolerance |
-|---|---|---|---|---|---|---|---|---|
+| export | photos | boxes | agree | median IoU | lowest IoU | largest score difference | AP | AP50 | tolerance |
+|---|---|---|---|---|---|---|---|---|---|
 """  # noqa: E501
 
 
@@ -62,18 +62,14 @@ def bundle_readme(facts: dict[str, Any], artefacts: Sequence[Row], rows: Sequenc
 
 
 def _proof(rows: Sequence[Row]) -> str:
-    first = rows[0]
-    trained = ""
-    if first.get("trained_ap") is not None:
-        trained = f"; the trained model's is {first['trained_ap']:.4f}"
     lines = [
-        f"| {row['artefact']} | {row['boxes']} | {_number(row.get('share'))} "
+        f"| {row['artefact']} | {row['pictures']} | {row['boxes']} | {_number(row.get('share'))} "
         f"| {_number(row.get('median_iou'))} | {_number(row['lowest_iou'])} "
-        f"| {_number(row['largest_score_difference'])} | {_number(row.get('ap'))} "
-        f"| {_number(row.get('ap_50'))} | {_tolerance(row)} |"
+        f"| {_number(row['largest_score_difference'])} | {_beside(row, 'ap')} "
+        f"| {_beside(row, 'ap_50')} | {_tolerance(row)} |"
         for row in rows
     ]
-    return _HEAD.format(pictures=first["pictures"], trained=trained) + "\n".join(lines)
+    return _HEAD + "\n".join(lines)
 
 
 def _tolerance(row: Row) -> str:
@@ -81,6 +77,13 @@ def _tolerance(row: Row) -> str:
     if "share_tolerance" in row:
         words = f"{row['share_tolerance']:.0%} with {words}; AP - {row['ap_loss_tolerance']}"
     return words
+
+
+def _beside(row: Row, name: str) -> str:
+    """The export's number, and the trained model's in brackets."""
+    if row.get(name) is None or row.get(f"trained_{name}") is None:
+        return _number(row.get(name))
+    return f"{row[name]:.4f} ({row[f'trained_{name}']:.4f})"
 
 
 def _number(value: float | None) -> str:
