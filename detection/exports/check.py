@@ -163,6 +163,8 @@ def compare(
 ) -> Comparison:
     """Hold ``detect`` on each picture against what the trained model says of it.
 
+    Boxes that lie wholly outside the picture count for nothing.
+
     Every detection must be one of the trained model's candidates, and every candidate with a
     score of ``least_score`` must be detected, or have been suppressed by a better one.
     """
@@ -170,9 +172,10 @@ def compare(
     nearest: list[tuple[float, float]] = []
     for picture, candidates in zip(pictures, trained, strict=True):
         found = detect(picture)
+        shown, in_photo = _in_photo(found.boxes_xyxy), _in_photo(candidates.boxes_xyxy)
         for klass in range(candidates.scores.shape[1]):
-            of_class = (found.classes == klass) & (found.scores >= least_score)
-            near = candidates.scores[:, klass] >= DEFAULT_SCORE_THRESHOLD / 2
+            of_class = (found.classes == klass) & (found.scores >= least_score) & shown
+            near = (candidates.scores[:, klass] >= DEFAULT_SCORE_THRESHOLD / 2) & in_photo
             boxes = np.clip(candidates.boxes_xyxy[near], 0.0, 1.0)
             scores = candidates.scores[near, klass]
             for index in np.flatnonzero(of_class).tolist():
@@ -181,6 +184,13 @@ def compare(
             lost += _num_lost(found, klass, boxes[wanted], scores[wanted], iou_threshold, tolerance)
     ious, differences = np.array(nearest, np.float64).reshape(-1, 2).T
     return Comparison(artefact, tolerance, len(pictures), ious, differences, lost)
+
+
+def _in_photo(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes have an area within the photo; the others are never shown."""
+    xmin, ymin, xmax, ymax = np.clip(boxes_xyxy, 0.0, 1.0).T
+    inside: NDArray[np.bool_] = (xmax > xmin) & (ymax > ymin)
+    return inside
 
 
 def _nearest(

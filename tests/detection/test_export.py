@@ -44,6 +44,19 @@ def trained_logits(model) -> np.ndarray:
     return np.log(scores / (1 - scores))
 
 
+def keep_signal(model) -> None:
+    """Scale random weights as He et al. 2015, so that what a picture holds reaches the heads.
+
+    As they are drawn for training from a base, each layer weakens it, and only noise arrives.
+    """
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is not None and not layer.name.endswith("_box"):  # boxes stay near the anchors
+            values = kernel.numpy()
+            inputs = values[..., 0].size if values.shape[-1] > 1 else values[..., 0, 0].size
+            kernel.assign(values * np.sqrt(2 / inputs) / values.std())
+
+
 def make_model(seed: int = 3):
     """A tiny detector with random weights that is sure of some boxes, and not of most."""
     import keras
@@ -52,6 +65,7 @@ def make_model(seed: int = 3):
 
     keras.utils.set_random_seed(seed)
     model = build_detector(len(LABELS), SIZE, width=0.35)
+    keep_signal(model)
     logits = trained_logits(model)
     scale, shift = 2 / logits.std(), np.quantile(logits, 0.98)
     for layer in model.layers:
@@ -203,7 +217,7 @@ def export_with_litert_of(bundle: Path, folder: Path, monkeypatch: pytest.Monkey
         score_threshold=0.5,
         iou_threshold=IOU_THRESHOLD,
         revision=None,
-        pictures=[make_picture(1)],
+        pictures=[make_picture(1, SIZE, SIZE)],  # a random model is swayed by any resize
     )
 
 
@@ -258,6 +272,25 @@ def test_either_of_two_equal_boxes_may_be_kept(kept: int) -> None:
     comparison = compare_found(found(kept, 2))
     assert comparison.agrees
     assert comparison.boxes == 2
+
+
+def test_a_box_outside_the_photo_is_neither_lost_nor_found() -> None:
+    outside = np.array([[1.1, 0.2, 1.4, 0.5]], np.float32)
+    boxes = np.concatenate([CANDIDATES.boxes_xyxy, outside])
+    candidates = Candidates(boxes, np.concatenate([CANDIDATES.scores, [[0.8, 0.0]]]))
+    kept = found(0, 2)(make_picture(0))
+    both = Found(
+        np.concatenate([kept.boxes_xyxy, outside]),
+        np.append(kept.scores, np.float32(0.8)),
+        np.append(kept.classes, 0),
+    )
+    for answer in (kept, both):
+        comparison = compare(
+            "export", lambda _, answer=answer: answer, [make_picture(0)], [candidates],
+            IOU_THRESHOLD, SAME_NUMBERS,
+        )  # fmt: skip
+        assert comparison.agrees
+        assert (comparison.boxes, comparison.lost) == (2, 0)
 
 
 def test_a_lost_box_a_moved_box_and_another_score_are_noticed() -> None:
