@@ -126,10 +126,9 @@ def _check_all_tests(python: Path, env: dict[str, str]) -> list[Check]:
     """
     cores = min(os.cpu_count() or 1, MOST_PROCESSES)
     side_by_side = ["-n", str(cores), "--dist", "loadfile", f"--ignore={BROWSER_TESTS}"]
-    return [
-        _check_pytest("pytest", python, side_by_side, env),
-        _check_pytest("browser", python, [BROWSER_TESTS], env),
-    ]
+    first = _check_pytest("pytest", python, side_by_side, env)
+    install_npm_packages(env)
+    return [first, _check_pytest("browser", python, [BROWSER_TESTS], env)]
 
 
 def install_npm_packages(env: Mapping[str, str]) -> bool:
