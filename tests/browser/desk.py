@@ -1,6 +1,7 @@
 """A person at the annotation editor: a fresh project, a logged-in browser, and what hands do."""
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,14 @@ class Desk:
     def boxes(self, image: int) -> list[tuple[Any, ...]]:
         names = ("label_id", "xmin", "ymin", "xmax", "ymax")
         return [tuple(row[name] for name in names) for row in self.on_server(image)["annotations"]]
+
+    def boxes_once(self, image: int, count: int, seconds: float = 15) -> list[tuple[Any, ...]]:
+        """The boxes on the server, sorted, as soon as they are so many."""
+        for _ in range(int(seconds * 10)):
+            if len(found := sorted(self.boxes(image))) == count:
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"not {count} boxes within {seconds} s: {found}")
 
 
 def until(page: Any, condition: str, seconds: float = 15) -> None:
