@@ -80,7 +80,7 @@ def train(page: Any) -> None:
     page.get_by_role("link", name="Train").first.click()
     page.get_by_label("Data").select_option(index=1)
     page.get_by_text("Epochs", exact=True).first.click()
-    page.get_by_label("Epochs").last.fill("6")
+    page.get_by_label("Epochs").last.fill("4")
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Run 1").wait_for()
     progress = page.locator("[data-run]").get_attribute("data-progress")

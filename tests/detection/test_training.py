@@ -252,24 +252,6 @@ def test_saved_and_loaded_it_detects_the_same(learnt, tmp_path: Path):
     assert first.detect(split) == second.detect(split)
 
 
-def test_a_resumed_run_ends_as_an_uncut_one(tmp_path: Path):
-    split, order = scene_split(4, SIDE), sample_order(4, 4 * 6, 9)
-    uncut = tiny_step()
-    for number, batch in enumerate(batches(split, order)):
-        if number == 3:
-            save_checkpoint(tmp_path / "last.npz", uncut.state(), {})
-        uncut(batch, 1e-3)
-    arrays, _ = load_checkpoint(tmp_path / "last.npz")
-    resumed = tiny_step(seed=99)
-    resumed.restore(arrays)
-    for batch in batches(split, order, first_step=3):
-        resumed(batch, 1e-3)
-    wanted, found = uncut.state(), resumed.state()
-    assert wanted.keys() == found.keys()
-    for name, values in wanted.items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
-
-
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_matrix_products_compute_what_convolutions_do(precision: str):
     keras.utils.set_random_seed(5)
