@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.api_outputs import as_detections
 from detection.exports.saved_model import SavedModel
 from detection.inference import Detector, DetectorError
 from detection.types import Detection
@@ -27,16 +28,7 @@ class SavedModelDetector(Detector):
     ) -> list[Detection]:
         height, width = image.shape[:2]
         outputs = self._model(image)
-        count = int(outputs["num_detections"])
-        boxes = outputs["detection_boxes"][:count] * np.array([height, width, height, width])
-        found = []
-        for (ymin, xmin, ymax, xmax), score, class_id in zip(
-            boxes.tolist(),
-            outputs["detection_scores"][:count].tolist(),
-            outputs["detection_classes"][:count].astype(int).tolist(),
-            strict=True,
-        ):
-            if score >= score_threshold and ymax > ymin and xmax > xmin:
-                item = self.label_map.by_id[class_id]
-                found.append(Detection(item.name, item.id, score, xmin, ymin, xmax, ymax))
-        return found[:max_detections]
+        found = as_detections(outputs, height, width, self.label_map, score_threshold)
+        return [one for one in found if one.ymax > one.ymin and one.xmax > one.xmin][
+            :max_detections
+        ]

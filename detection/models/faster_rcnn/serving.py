@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from detection.api_outputs import as_detections
 from detection.coco import COCO
 from detection.label_map import LabelMap, LabelMapItem, read_label_map
 from detection.models.faster_rcnn.checkpoint import load_checkpoint
@@ -85,30 +86,6 @@ class CheckpointDetector:
         return as_detections(
             outputs, image.shape[0], image.shape[1], self.label_map, score_threshold
         )
-
-
-def as_detections(
-    outputs: dict[str, NDArray[np.float32]],
-    height: int,
-    width: int,
-    label_map: LabelMap,
-    score_threshold: float,
-) -> list[Detection]:
-    """One picture's outputs of ``serve`` as detections in its pixels, best first."""
-    by_id = label_map.by_id
-    count = int(outputs["num_detections"])
-    boxes = outputs["detection_boxes"][:count] * np.array([height, width, height, width])
-    found = []
-    for (ymin, xmin, ymax, xmax), score, class_id in zip(
-        boxes.tolist(),
-        outputs["detection_scores"][:count].tolist(),
-        outputs["detection_classes"][:count].astype(int).tolist(),
-        strict=True,
-    ):
-        if score >= score_threshold:
-            item = by_id[class_id]
-            found.append(Detection(item.name, class_id, score, xmin, ymin, xmax, ymax))
-    return found
 
 
 def load_checkpoint_detector(
