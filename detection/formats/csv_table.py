@@ -18,12 +18,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from detection.archive import ArchiveError
-from detection.formats.dataset import Dataset, DatasetError, DatasetItem, WriteReport
+from detection.formats.dataset import Dataset, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError
 from detection.formats.files import Files
 from detection.formats.numbers import NumberRefused, parse_number
-from detection.formats.reading import Reading, Say, reading_of_spool
+from detection.formats.reading import Reading, Say, read_each, reading_of_spool
 from detection.formats.sink import Sink
 from detection.formats.spool import Spool
 from detection.label_map import LabelNameError, clean_label_name
@@ -102,19 +101,10 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
     """Index the CSV files ``names``. A file's split is the word train, val or test in its name,
     where it has no column of that kind. Raises DatasetError where none can be used."""
     spool = Spool()
-    used = 0
-    for number, name in enumerate(names):
-        try:
-            with files.open(name) as stream:
-                _read_file(stream, name, f"{number}:", spool, say)
-            used += 1
-        except (AnnotationError, ArchiveError, OSError) as error:
-            problem = getattr(error, "problem", None) or Problem(name, str(error), "refused")
-            say(problem)
-            if len(names) == 1:
-                raise DatasetError(str(problem)) from None
-    if not used:
-        raise DatasetError("None of the CSV files can be read.")
+    read_each(
+        files, names, "CSV", say,
+        lambda stream, name, prefix: _read_file(stream, name, prefix, spool, say),
+    )  # fmt: skip
     spool.index()
     images = [name for name in files.names if has_image_suffix(name)]
     return reading_of_spool(KEY, spool, images, say)

@@ -16,12 +16,11 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
-from detection.archive import ArchiveError
-from detection.formats.dataset import Dataset, DatasetError, DatasetItem, WriteReport
+from detection.formats.dataset import Dataset, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError
 from detection.formats.files import Files
 from detection.formats.numbers import NumberRefused, parse_number
-from detection.formats.reading import Reading, Say, reading_of_spool
+from detection.formats.reading import Reading, Say, read_each, reading_of_spool
 from detection.formats.sink import Sink
 from detection.formats.spool import Spool
 from detection.formats.voc_xml import xml_text
@@ -46,19 +45,10 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
     """Index the CVAT files ``names``. An image's split is its ``subset``. Raises DatasetError."""
     spool = Spool()
     labels: dict[str, None] = {}
-    used = 0
-    for number, name in enumerate(names):
-        try:
-            with files.open(name) as stream:
-                _read_file(stream, name, f"{number}:", spool, labels, say)
-            used += 1
-        except (AnnotationError, ArchiveError, OSError) as error:
-            problem = getattr(error, "problem", None) or Problem(name, str(error), "refused")
-            say(problem)
-            if len(names) == 1:
-                raise DatasetError(str(problem)) from None
-    if not used:
-        raise DatasetError("None of the CVAT files can be read.")
+    read_each(
+        files, names, "CVAT", say,
+        lambda stream, name, prefix: _read_file(stream, name, prefix, spool, labels, say),
+    )  # fmt: skip
     spool.index()
     images = [name for name in files.names if has_image_suffix(name)]
     return reading_of_spool(KEY, spool, images, say, labels=list(labels))

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from detection.archive import ArchiveError
 from detection.formats.dataset import NO_SPLIT, Dataset, DatasetError, DatasetItem
@@ -25,6 +25,32 @@ from detection.types import Box, LabelledImage, Problem
 
 MAX_PICTURE_BYTES = 512 * 1024 * 1024
 Say = Callable[[Problem], None]
+
+
+def read_each(
+    files: Files,
+    names: Sequence[str],
+    title: str,
+    say: Say,
+    read_one: Callable[[BinaryIO, str, str], None],
+) -> None:
+    """Have ``read_one(stream, name, key_prefix)`` read each annotation file; what fails is said.
+
+    Raises DatasetError where the only one, or all of them, cannot be read.
+    """
+    used = 0
+    for number, name in enumerate(names):
+        try:
+            with files.open(name) as stream:
+                read_one(stream, name, f"{number}:")
+            used += 1
+        except (AnnotationError, ArchiveError, OSError) as error:
+            problem = getattr(error, "problem", None) or Problem(name, str(error), "refused")
+            say(problem)
+            if len(names) == 1:
+                raise DatasetError(str(problem)) from None
+    if not used:
+        raise DatasetError(f"None of the {title} files can be read.")
 
 
 @dataclass
