@@ -124,17 +124,18 @@ SQLITE_OPTIONS: dict[str, Any] = {
         "PRAGMA busy_timeout=20000; PRAGMA foreign_keys=ON;"
     ),
 }
+SQLITE: dict[str, Any] = {
+    "ENGINE": "webapp.sqlite",
+    "OPTIONS": SQLITE_OPTIONS,
+    # In memory: processes that test side by side share nothing.
+    "TEST": {"NAME": ":memory:"},
+}
 
 
 def database(var: Path) -> dict[str, Any]:
     url = os.environ.get("DATABASE_URL", "").strip()
     if not url:
-        return {
-            "ENGINE": "webapp.sqlite",
-            "TEST": {"NAME": ":memory:"},
-            "NAME": str(var / "boxloop.sqlite3"),
-            "OPTIONS": dict(SQLITE_OPTIONS),
-        }
+        return {**SQLITE, "NAME": str(var / "boxloop.sqlite3")}
     try:
         config = dict(dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True))
     except (ValueError, KeyError) as error:
@@ -143,11 +144,7 @@ def database(var: Path) -> dict[str, Any]:
             "or sqlite:////absolute/path.sqlite3."
         ) from error
     if config["ENGINE"] == "django.db.backends.sqlite3":
-        config |= {
-            "ENGINE": "webapp.sqlite",
-            "OPTIONS": dict(SQLITE_OPTIONS),
-            "TEST": {"NAME": ":memory:"},
-        }
+        config |= SQLITE
     return config
 
 
