@@ -151,7 +151,21 @@ class SafeArchive:
             self._note_case(name, folded)
             names.add(name)
             entries.append(ArchiveEntry(name, entry.size, self, entry))
-        return entries
+        return self._apart(entries)
+
+    def _apart(self, entries: list[ArchiveEntry]) -> list[ArchiveEntry]:
+        """Entries whose bytes are their own: an archive that packs some once and lists them often
+        unpacks to any size (D. Fifield, A better zip bomb, 2019)."""
+        end, sharing = 0, set()
+        for at in sorted(range(len(entries)), key=lambda at: entries[at]._entry.header_offset):
+            entry = entries[at]._entry
+            if entry.header_offset < end:
+                words = "It shares its bytes with another entry, as in no honest archive. Left out."
+                self.problems.append(Problem(visible(entries[at].name), words, "refused"))
+                sharing.add(at)
+            else:
+                end = entry.header_offset + len(entry.raw_name) + entry.packed_size
+        return [entry for at, entry in enumerate(entries) if at not in sharing]
 
     def _too_many(self, count: str) -> ArchiveError:
         limit = f"the limit is {self.limits.max_entries:,}"

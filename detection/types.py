@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from detection.names import visible
+
 Severity = Literal["note", "mended", "refused"]
 
 
@@ -67,7 +69,8 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
+        file = visible(self.file)
+        where = file if self.line is None else f"{file}, line {self.line}"
         return f"{where}: {self.message}"
 
 

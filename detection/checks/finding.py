@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from detection.checks.survey import Edit, Survey
+from detection.names import visible
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -54,7 +55,8 @@ class Finding:
     fix: Fix | None = None
 
     def __str__(self) -> str:
-        where = self.file if self.line is None else f"{self.file}, line {self.line}"
+        file = visible(self.file)
+        where = file if self.line is None else f"{file}, line {self.line}"
         return f"{where}: {self.message}"
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from detection.checks.finding import counted
 from detection.convert import AUTO, ConversionError, convert
 from detection.formats.dataset import Problems, WriteReport
 from detection.formats.registry import FORMATS
@@ -52,7 +53,10 @@ def run(options: argparse.Namespace) -> int:
     for words in report.losses(FORMATS[options.target_format].holds):
         print(words, file=sys.stderr)
     splits = ", ".join(f"{split} {count}" for split, count in report.images.items())
-    print(f"{report.num_images} images ({splits}), {report.boxes} boxes: {options.target}")
+    print(
+        f"{counted(report.num_images, 'image')} ({splits}), "
+        f"{counted(report.boxes, 'box', 'boxes')}: {options.target}"
+    )
     return 0
 
 
@@ -65,7 +69,7 @@ def _print_problems(report: WriteReport) -> None:
         counts = report.problems.counts
         print(
             f"In all: {counts['refused']:,} left out, {counts['mended']:,} mended (clipped, "
-            f"merged, turned), {counts['note']:,} notes.",
+            f"merged, turned), {counted(counts['note'], 'note')}.",
             file=sys.stderr,
         )
 

@@ -19,6 +19,7 @@ from detection.images import ImageRefused, open_upright
 from detection.inference import DetectorError, load_detector
 from detection.label_map import LabelMapError
 from detection.models.faster_rcnn.checkpoint_files import is_checkpoint
+from detection.names import visible
 from detection.training.cpu import prepare_cpu
 from detection.types import Detection
 
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
             picture = open_upright(Path(name))
         except (ImageRefused, OSError) as error:
             words = error.strerror if isinstance(error, OSError) and error.strerror else error
-            print(f"detect: {name}: {words}", file=sys.stderr)
+            print(f"detect: {visible(name)}: {words}", file=sys.stderr)
             status = 1
             continue
         found = _detect(detector, picture, threshold)
@@ -137,7 +138,7 @@ def _as_json(name: str, picture: Image.Image, found: Sequence[Detection]) -> dic
 
 
 def _print_table(name: str, picture: Image.Image, found: Sequence[Detection]) -> None:
-    print(f"{name}  {picture.width} x {picture.height}")
+    print(f"{visible(name)}  {picture.width} x {picture.height}")
     width = max([5, *(len(box.label) for box in found)])
     for box in found:
         corners = "  ".join(f"{value:7.1f}" for value in box.xyxy)

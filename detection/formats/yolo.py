@@ -38,6 +38,7 @@ __all__ = ["KEY", "is_data_yaml", "read", "recognise", "write"]
 
 KEY = "yolo"
 MAX_BOXES = 10_000
+MAX_LINE = 1_000_000  # characters: a polygon of 50,000 points
 # Above this a centre or a side is no fraction of a picture; a little over 1 is a careless edge.
 _MOST = 2.0
 _LABEL_LINE = re.compile(rb"^\s*\d+(?:[ \t]+[-+.\deE]+){4,}\s*$", re.MULTILINE)
@@ -100,6 +101,10 @@ def _drawn(files: Files, name: str, classes: Classes) -> Drawn:
     lines: list[int | None] = []
     problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > MAX_LINE:
+            words = f"It has {len(line):,} characters; the limit is {MAX_LINE:,}. Left out."
+            problems.append(Problem(name, words, "refused", number))
+            continue
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
