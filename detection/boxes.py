@@ -161,6 +161,16 @@ def clean_boxes(
 
 def _clean_box(box: Box, width: float, height: float, number: int) -> tuple[Box | None, str]:
     """The valid box, or None where it is left out; and the words about it, or nothing."""
+    # Nearly every box is good, and there are a lot of them. What is not finite fails it, too.
+    if (
+        box.xmin >= 0
+        and box.ymin >= 0
+        and box.xmax <= width
+        and box.ymax <= height
+        and box.xmax - box.xmin >= MIN_SIDE
+        and box.ymax - box.ymin >= MIN_SIDE
+    ):
+        return box, ""
     name = f"Box {number} ({visible(box.label, 60)})"
     values = dict(zip(("xmin", "ymin", "xmax", "ymax"), box.xyxy, strict=True))
     for side, value in values.items():

@@ -177,18 +177,21 @@ def upright_jpeg_bytes(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[bytes
     return encode_jpeg(image), "jpeg"
 
 
-def is_light_jpeg(data: bytes) -> bool:
-    """Whether any browser shows these bytes as Boxloop does, and they are no heavier than needed:
-    a plain upright JPEG without a colour profile, of at most a third of a byte a pixel."""
+def light_jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height where any browser shows these bytes as Boxloop does, and they are no
+    heavier than needed: a plain upright JPEG without a colour profile, of at most a third of a
+    byte a pixel. None for all others."""
     header = image_headers.read_jpeg_header(data)
-    return (
+    if (
         header is not None
         and header.is_plain_upright
         and not header.is_rgb
         and 3 * len(data) <= header.width * header.height
         and image_headers.ends_as_jpeg(data)
         and b"ICC_PROFILE\0" not in data[: 64 * 1024]
-    )
+    ):
+        return header.width, header.height
+    return None
 
 
 def check_decodes(data: bytes, max_pixels: int = MAX_PIXELS) -> None:

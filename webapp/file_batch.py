@@ -5,9 +5,10 @@ for together, so that the disk's waits overlap. A row about a file is committed 
 """
 
 import os
-import tempfile
+import secrets
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,10 @@ class FileBatch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._unsettled: list[Path] = []
+        self._folders: set[Path] = set()
+        self._token, self._numbers = secrets.token_hex(8), count()
         self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="fsync")
+        self._settler = ThreadPoolExecutor(1, thread_name_prefix="settle")
 
     def __enter__(self) -> Self:
         return self
@@ -40,6 +44,7 @@ class FileBatch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._settler.shutdown()
         self._waiters.shutdown()
 
     def save(self, name: str, data: bytes) -> None:
@@ -48,22 +53,59 @@ class FileBatch:
         if path is None:
             default_storage.save(name, ContentFile(data))
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+        beside = self._beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(handle, "wb", buffering=0) as file:
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
             os.replace(beside, path)
         except BaseException:
-            Path(beside).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
         with self._lock:
             self._unsettled.append(path)
 
+    def save_same(self, name: str, saved: str, data: bytes) -> None:
+        """Store under `name`, too, what was just saved as `saved`: `data`.
+
+        In a folder that is one file with two names, since files here are replaced whole and never
+        written into: half the bytes. It settles with the next file that is saved there.
+        """
+        path, source = local_path(name), local_path(saved)
+        if path is None or source is None or path.parent != source.parent:
+            self.save(name, data)
+            return
+        beside = self._beside(path)
+        try:
+            os.link(source, beside)
+            os.replace(beside, path)
+        except OSError:  # there are file systems without links
+            self.save(name, data)
+        finally:
+            # To rename one name of a file onto another of its names does nothing at all.
+            beside.unlink(missing_ok=True)
+
+    def _beside(self, path: Path) -> Path:
+        """A free name in the same folder, which is made."""
+        folder = path.parent
+        if folder not in self._folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return folder / f".writing-{self._token}-{next(self._numbers)}"
+
     def settle(self) -> None:
         """Wait until all that was saved is on the disk. Raises OSError where it cannot be."""
+        self.settle_soon().result()
+
+    def settle_soon(self) -> Future[None]:
+        """`settle`, for what was saved until now, while the caller does something else."""
         with self._lock:
             paths, self._unsettled = self._unsettled, []
+        return self._settler.submit(self._sync, paths)
+
+    def _sync(self, paths: list[Path]) -> None:
         list(self._waiters.map(sync_path, paths))
         # The names, too: a file whose folder was not written is not to be found.
         list(self._waiters.map(sync_path, {path.parent for path in paths}))

@@ -86,8 +86,8 @@ def parse_voc(xml_bytes: bytes, file: str) -> VocFile:
                 problems.append(Problem(file, words, "mended", element.sourceline))
     return VocFile(
         file,
-        _text(root, "filename"),
-        _text(root, "folder"),
+        _text_of(root.find("filename")),
+        _text_of(root.find("folder")),
         _extent(root, "width"),
         _extent(root, "height"),
         tuple(boxes),
@@ -179,28 +179,45 @@ class _ObjectRefused(ValueError):
 
 
 def _parse_object(element: etree._Element, number: int) -> tuple[Box, str]:
+    parts = _parts(element)
     try:
-        label = clean_label_name(_text(element, "name") or "")
+        label = clean_label_name(_text_of(parts.get("name")) or "")
     except LabelNameError as error:
         raise _ObjectRefused(f"Box {number}: {error}", element.sourceline) from None
-    corners, words = _corners(element, label, number)
+    # The object's own box: <part> elements have boxes of their own, one level down.
+    bounds = parts.get("bndbox")
+    if bounds is None:
+        corners, words = _corners_of_shape(element, label, number)
+    else:
+        corners, words = _corners(bounds, label, number), ""
     box = Box(
         label,
         *corners,
-        difficult=_flag(element, "difficult"),
-        truncated=_flag(element, "truncated"),
-        pose=_pose(element),
+        difficult=_flag(parts.get("difficult")),
+        truncated=_flag(parts.get("truncated")),
+        pose=_pose(parts.get("pose")),
     )
     return box, words
 
 
-def _corners(element: etree._Element, label: str, number: int) -> tuple[Corners, str]:
-    """The object's corners, and words where they are those of the box around another shape."""
-    # The object's own box: <part> elements have boxes of their own, one level down.
-    bounds = element.find("bndbox")
-    if bounds is not None:
-        xmin, ymin, xmax, ymax = (_coordinate(bounds, side, label, number) for side in _SIDES)
-        return (xmin, ymin, xmax, ymax), ""
+def _parts(element: etree._Element) -> dict[str, etree._Element]:
+    """The first child of each tag: one walk, where many boxes would take many searches."""
+    parts: dict[str, etree._Element] = {}
+    for child in element:
+        parts.setdefault(str(child.tag), child)
+    return parts
+
+
+def _corners(bounds: etree._Element, label: str, number: int) -> Corners:
+    parts = _parts(bounds)
+    xmin, ymin, xmax, ymax = (
+        _number(parts.get(side), bounds, side, label, number) for side in _SIDES
+    )
+    return xmin, ymin, xmax, ymax
+
+
+def _corners_of_shape(element: etree._Element, label: str, number: int) -> tuple[Corners, str]:
+    """The corners of the box around another shape, and words about that."""
     name = f"Box {number} ({visible(label, 60)})"
     turned, polygon = element.find("robndbox"), element.find("polygon")
     if turned is not None:  # roLabelImg's, with its angle in radians
@@ -231,30 +248,34 @@ def _points(polygon: etree._Element, label: str, number: int) -> list[tuple[floa
 
 
 def _coordinate(bounds: etree._Element, side: str, label: str, number: int) -> float:
-    name = f"Box {number} ({visible(label, 60)})"
-    element = bounds.find(side)
+    return _number(bounds.find(side), bounds, side, label, number)
+
+
+def _number(
+    element: etree._Element | None, bounds: etree._Element, side: str, label: str, number: int
+) -> float:
     if element is None:
+        name = f"Box {number} ({visible(label, 60)})"
         raise _ObjectRefused(f"{name} has no <{side}>.", bounds.sourceline)
     try:
         return parse_number(element.text or "")
     except NumberRefused as refusal:
+        name = f"Box {number} ({visible(label, 60)})"
         raise _ObjectRefused(f"{name} has {side} {refusal}.", element.sourceline) from None
 
 
-def _flag(element: etree._Element, tag: str) -> bool:
-    return (_text(element, tag) or "0").lower() not in ("0", "false", "no", "unspecified")
+def _flag(element: etree._Element | None) -> bool:
+    return (_text_of(element) or "0").lower() not in ("0", "false", "no", "unspecified")
 
 
-def _pose(element: etree._Element) -> str:
-    pose = " ".join((_text(element, "pose") or "").split())
+def _pose(element: etree._Element | None) -> str:
+    pose = " ".join((_text_of(element) or "").split())
     return pose[:40] if pose and pose.isprintable() else "Unspecified"
 
 
-def _text(element: etree._Element, tag: str) -> str | None:
-    child = element.find(tag)
-    if child is None or child.text is None:
-        return None
-    return child.text.strip() or None
+def _text_of(element: etree._Element | None) -> str | None:
+    text = element.text if element is not None else None
+    return text.strip() or None if text is not None else None
 
 
 def _extent(root: etree._Element, tag: str) -> float | None:

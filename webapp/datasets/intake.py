@@ -13,7 +13,7 @@ from webapp.file_batch import FileBatch
 from webapp.projects.models import Project
 
 PREVIEW = Size(2048, quality=85)
-THUMBNAIL = Size(480, quality=80)
+THUMBNAIL = Size(480, quality=80, min_side=320)
 SIZES = (PREVIEW, THUMBNAIL)
 MAX_NAME = 1024
 
@@ -43,7 +43,10 @@ def save_photo(
     image = Image(project=project, sha256=sha256)
     preview, thumbnail = decoded.pictures
     batch.save(image.original_path, data)
-    batch.save(image.preview_path, preview)
+    if preview is data:
+        batch.save_same(image.preview_path, image.original_path, data)
+    else:
+        batch.save(image.preview_path, preview)
     batch.save(image.thumbnail_path, thumbnail)
     return StoredPhoto(
         name, split, sha256, len(data),

@@ -1,5 +1,6 @@
 """What changes many images at once, written into each one's history like an edit by hand."""
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -9,8 +10,9 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from webapp.datasets.models import Image
-from webapp.labeling.edits import FIELDS, plain
+from webapp.labeling.edits import FIELDS, OPERATIONS, plain
 from webapp.labeling.models import Annotation, DeletedBox, ImageReview, Operation
+from webapp.plain_sql import Row
 from webapp.projects.models import Label
 
 # Images a round: memory stays flat however many there are.
@@ -62,18 +64,20 @@ def _merge_on(images: list[int], label: Label, into: Label, user: Any) -> int:
     return rows.update(label=into, changed_by=user, changed_at=timezone.now())
 
 
-def note_import(images: Iterable[int], rows: Iterable[Annotation], user: Any) -> None:
+def note_import(images: Iterable[int], rows: Iterable[Row], user: Any) -> None:
     """Write into the images' histories that an import brought `rows`, and made them done."""
-    boxes: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    boxes: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        boxes[row.image_id].append(plain({name: getattr(row, name) for name in FIELDS}))
+        boxes[row["image_id"]].append(plain({name: row[name] for name in FIELDS}))
     found = Image.objects.filter(pk__in=list(images)).values_list("pk", "revision")
-    Operation.objects.bulk_create(
-        Operation(
-            image_id=pk, revision=revision, kind=Operation.Kind.BULK, user=user,
-            summary={"imported": len(boxes[pk]), "state": "done"},
-            changes={"upserts": boxes[pk], "deletes": [], "before": [], "state": "done"},
-        )
+    now = timezone.now()
+    OPERATIONS.insert(
+        {
+            "image_id": pk, "op_id": uuid.uuid4(), "revision": revision,
+            "kind": Operation.Kind.BULK, "user_id": user.pk, "created_at": now,
+            "summary": {"imported": len(boxes[pk]), "state": "done"},
+            "changes": {"upserts": boxes[pk], "deletes": [], "before": [], "state": "done"},
+        }
         for pk, revision in found
     )  # fmt: skip
 
