@@ -104,14 +104,14 @@ class BoxTaker:
         labelled, report.problems = hold_against(
             drawn, image.name, image.width, image.height, orientation
         )
-        boxes = _without_crowds(labelled.boxes, drawn.file, report)
+        _say_crowds(labelled.boxes, drawn.file, report)
         if drawn.bundle is not None:
             rows = self._bundles.rows(image, drawn.bundle, self._label, report.problems)
             self._bundled += rows
             self._boxed.add(image.pk)
             report.num_boxes = sum(row.status == Annotation.Status.ACTIVE for row in rows)
         else:
-            self._write(image, boxes, drawn.file, report, again)
+            self._write(image, labelled.boxes, drawn.file, report, again)
         return report
 
     def _write(
@@ -136,6 +136,7 @@ class BoxTaker:
                 "xmin": box.xmin, "ymin": box.ymin, "xmax": box.xmax, "ymax": box.ymax,
                 "status": Annotation.Status.ACTIVE, "source": Annotation.Source.IMPORT,
                 "score": None, "difficult": box.difficult, "truncated": box.truncated,
+                "crowd": box.crowd,
             })  # fmt: skip
         self._rows += rows
         if rows or (self.plan.negatives and not again):
@@ -200,12 +201,10 @@ def _new_ids(count: int) -> list[uuid.UUID]:
     return [uuid.UUID(bytes=drawn[at : at + 16], version=4) for at in range(0, 16 * count, 16)]
 
 
-def _without_crowds(boxes: Sequence[Box], file: str, report: BoxReport) -> list[Box]:
-    """Boxes around single things; a project keeps no others."""
+def _say_crowds(boxes: Sequence[Box], file: str, report: BoxReport) -> None:
     crowds = [box for box in boxes if box.crowd]
     if crowds:
         count = "1 box is" if len(crowds) == 1 else f"{len(crowds)} boxes are"
         words = f"{count} marked as a crowd, such as one of {visible(crowds[0].label, 60)}: "
-        words += "around many things at once, which is not trained on. Left out."
-        report.problems.append(Problem(file, words, "refused"))
-    return [box for box in boxes if not box.crowd]
+        words += "around many things at once. Kept as a crowd, which is not trained on."
+        report.problems.append(Problem(file, words, "note"))

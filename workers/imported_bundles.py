@@ -102,7 +102,7 @@ class BundleTaker:
         made = Annotation(
             image=image, label=label, created_by=self.user, status=status, source=source,
             xmin=box.xmin, ymin=box.ymin, xmax=box.xmax, ymax=box.ymax,
-            difficult=box.difficult, truncated=box.truncated,
+            difficult=box.difficult, truncated=box.truncated, crowd=box.crowd,
             score=float(score) if type(score) in (int, float) and 0 <= score <= 1 else None,
         )  # fmt: skip
         return made

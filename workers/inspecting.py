@@ -46,11 +46,11 @@ class Preview:
         """Keep the first sentences; count them all."""
         self.num_problems += 1
         if len(self.problems) < MOST_PROBLEMS:
-            words = problem.message
+            file = problem.file[:300]
             if problem.line is not None:
-                words = f"Line {problem.line}: {words}"
+                file = f"{file}, line {problem.line}"
             self.problems.append(
-                {"file": problem.file[:300], "message": words, "severity": problem.severity}
+                {"file": file, "message": problem.message, "severity": problem.severity}
             )
 
     def as_json(self) -> dict[str, Any]:
@@ -102,10 +102,10 @@ def inspect(row: ImageImport, keeper: LeaseKeeper) -> Preview:
 
 def _look_into(source: Source, preview: Preview, keeper: LeaseKeeper) -> None:
     preview.format = source.format
-    preview.images = len(source.photos)
+    preview.images = len(source.entries)
     preview.orphans = len(source.orphans)
     preview.refused = source.refused
-    for number, photo in enumerate(source.photos):
+    for number, photo in enumerate(source.photos()):
         if number % _CHECK_EVERY == 0:
             keeper.check()
         if photo.split:
@@ -130,27 +130,23 @@ def _look_at(source: Source, key: str, preview: Preview) -> None:
     for problem in drawn.problems:
         preview.say(problem)
     preview.negatives += not drawn.boxes and not drawn.problems
-    crowds = sum(box.crowd for box in drawn.boxes)
-    preview.crowds += crowds
+    preview.crowds += sum(box.crowd for box in drawn.boxes)
     width, height = drawn.width, drawn.height
     if drawn.relative:
         width, height = width or _SIDE, height or _SIDE
     if width is None or height is None:
-        preview.kept += len(drawn.boxes) - crowds
+        preview.kept += len(drawn.boxes)
         return
-    _count_outcome(drawn, int(width), int(height), crowds, preview)
+    _count_outcome(drawn, int(width), int(height), preview)
 
 
-def _count_outcome(drawn: Drawn, width: int, height: int, crowds: int, preview: Preview) -> None:
+def _count_outcome(drawn: Drawn, width: int, height: int, preview: Preview) -> None:
     """What would become of the boxes, in the picture that the data describe."""
     image, problems = hold_against(replace(drawn, problems=()), drawn.file, width, height)
-    merged = sum(
-        problem.severity == "refused" and problem.message.endswith("Merged.")
-        for problem in problems
-    )
+    merged = sum(problem.message.endswith("Merged.") for problem in problems)
     preview.merged += merged
     preview.dropped += len(drawn.boxes) - len(image.boxes) - merged
-    preview.mended += sum(problem.severity == "mended" for problem in problems)
-    preview.kept += len(image.boxes) - crowds
+    preview.mended += sum(problem.severity == "mended" for problem in problems) - merged
+    preview.kept += len(image.boxes)
     for problem in problems:
         preview.say(replace(problem, file=visible(problem.file)))

@@ -31,6 +31,7 @@ class AnnotationIn(Schema):
     score: float | None = None
     difficult: bool = False
     truncated: bool = False
+    crowd: bool = False
 
 
 class EditIn(Schema):

@@ -226,6 +226,7 @@ def _frozen_box(box: dict[str, Any], names: dict[int, str]) -> Box:
         *box["box"],
         difficult=box["difficult"],
         truncated=box["truncated"],
+        crowd=box.get("crowd", False),
     )
 
 
@@ -238,7 +239,7 @@ def _box(row: Any) -> Box:
         return row
     return Box(
         row.label.name, row.xmin, row.ymin, row.xmax, row.ymax,
-        difficult=row.difficult, truncated=row.truncated,
+        difficult=row.difficult, truncated=row.truncated, crowd=row.crowd,
     )  # fmt: skip
 
 
@@ -256,6 +257,8 @@ def _bundle(row: dict[str, Any]) -> dict[str, Any]:
             "truncated": box.truncated,
             "created_at": box.created_at.isoformat(),
         }
+        if box.crowd:
+            annotation["crowd"] = True
         if box.score is not None:
             annotation["score"] = box.score
         annotations.append(annotation)

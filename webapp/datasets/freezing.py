@@ -25,6 +25,7 @@ FEW_BOXES = 10
 FEW_VAL_BOXES = 50
 CHUNK = 500
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+FLAGS = ("difficult", "truncated", "crowd")
 # What the manifest says of an image.
 IMAGE_FIELDS = ("sha256", "name", "format", "width", "height", "split", "group", "boxes")
 
@@ -203,20 +204,22 @@ def _entries(project: Project) -> Iterator[dict[str, Any]]:
         annotations = (
             Annotation.objects.filter(image_id__in=boxes, status=Annotation.Status.ACTIVE)
             # By what they are and not by their ids: what was restored freezes to the same bytes.
-            .order_by("label__class_id", *CORNERS, "difficult", "truncated")
-            .values_list("image_id", "label__class_id", *CORNERS, "difficult", "truncated")
+            .order_by("label__class_id", *CORNERS, *FLAGS)
+            .values_list("image_id", "label__class_id", *CORNERS, *FLAGS)
         )
-        for image_id, class_id, xmin, ymin, xmax, ymax, difficult, truncated in annotations:
-            boxes[image_id].append(
-                {
-                    "class_id": class_id,
-                    "box": [xmin, ymin, xmax, ymax],
-                    "difficult": difficult,
-                    "truncated": truncated,
-                }
-            )
+        for image_id, class_id, *corners, difficult, truncated, crowd in annotations:
+            boxes[image_id].append(frozen_box(class_id, corners, difficult, truncated, crowd))
         for row in chunk:
             yield {**row, "split_before": row["split"], "boxes": boxes[row["pk"]]}
+
+
+def frozen_box(
+    class_id: int, corners: list[float], difficult: bool, truncated: bool, crowd: bool
+) -> dict[str, Any]:
+    """A box as a manifest has it. Only a crowd says that it is one: what has none freezes to the
+    bytes of before crowds were kept."""
+    box = {"class_id": class_id, "box": corners, "difficult": difficult, "truncated": truncated}
+    return box | {"crowd": True} if crowd else box
 
 
 def _assign(

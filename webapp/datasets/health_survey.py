@@ -95,12 +95,17 @@ def _boxes(project: Project) -> dict[int, list[SurveyedBox]]:
             image__project=project, image__trashed_at=None, status=Annotation.Status.ACTIVE
         )
         .order_by("image_id", "created_at", "id")
-        .values_list("image_id", "id", "label__name", *CORNERS)
+        .values_list("image_id", "id", "label__name", *CORNERS, "crowd")
     )
     boxes: dict[int, list[SurveyedBox]] = {}
-    for image_id, key, label, xmin, ymin, xmax, ymax in rows.iterator(chunk_size=5000):
+    numbers: Counter[int] = Counter()
+    for image_id, key, label, xmin, ymin, xmax, ymax, crowd in rows.iterator(chunk_size=5000):
+        numbers[image_id] += 1
         mine = boxes.setdefault(image_id, [])
-        mine.append(SurveyedBox(len(mine) + 1, label, (xmin, ymin, xmax, ymax), key=str(key)))
+        # A crowd's box is around many things at once: it may be large, and is not trained.
+        if not crowd:
+            corners = (xmin, ymin, xmax, ymax)
+            mine.append(SurveyedBox(numbers[image_id], label, corners, key=str(key)))
     return boxes
 
 

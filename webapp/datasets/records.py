@@ -84,6 +84,7 @@ def _labelled(entry: dict[str, Any], names: dict[int, str]) -> LabelledImage:
                 *box["box"],
                 difficult=box["difficult"],
                 truncated=box["truncated"],
+                crowd=box.get("crowd", False),
             )
             for box in entry["boxes"]
         ),

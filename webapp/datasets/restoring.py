@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from webapp.datasets.comparing import matched_boxes
-from webapp.datasets.freezing import read_manifest
+from webapp.datasets.freezing import frozen_box, read_manifest
 from webapp.datasets.health_fixes import Outcome
 from webapp.datasets.health_models import DatasetChange
 from webapp.datasets.models import DatasetRevision, Image
@@ -111,12 +111,13 @@ def _edit(image: Image, entry: dict[str, Any], labels: dict[int, int]) -> labeli
         .values("label__class_id", *labeling.FIELDS)
     )
     boxes = [
-        {
-            "class_id": row.pop("label__class_id"),
-            "box": [row[side] for side in CORNERS],
-            "difficult": row["difficult"],
-            "truncated": row["truncated"],
-        }
+        frozen_box(
+            row.pop("label__class_id"),
+            [row[side] for side in CORNERS],
+            row["difficult"],
+            row["truncated"],
+            row["crowd"],
+        )
         for row in rows
     ]
     pairs, gone, new = matched_boxes(boxes, entry["boxes"])
@@ -140,4 +141,5 @@ def _row(row: dict[str, Any], box: dict[str, Any], labels: dict[int, int]) -> di
         "label_id": labels[box["class_id"]],
         "difficult": box["difficult"],
         "truncated": box["truncated"],
+        "crowd": box.get("crowd", False),
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
-FLAGS = ("difficult", "truncated")
+FLAGS = ("difficult", "truncated", "crowd")
 
 # In the order in which they are told; the nouns as (one, many).
 _BOXES = ("box", "boxes")

@@ -19,7 +19,7 @@ MAX_BOXES = 20_000
 MIN_SIDE = 1.0
 FIELDS = (
     "id", "label_id", "xmin", "ymin", "xmax", "ymax",
-    "status", "source", "score", "difficult", "truncated",
+    "status", "source", "score", "difficult", "truncated", "crowd",
 )  # fmt: skip
 CHANGING = ("label", *FIELDS[2:], "changed_by", "changed_at")
 
@@ -37,6 +37,11 @@ class Edit:
     deletes: list[uuid.UUID] = field(default_factory=list)
     state: str | None = None
     restores: int | None = None
+
+    def __post_init__(self) -> None:
+        # Histories and trash from before crowds were kept do not name them.
+        for row in self.upserts:
+            row.setdefault("crowd", False)
 
 
 class StaleEdit(Exception):

@@ -36,6 +36,9 @@ class Annotation(models.Model):
     score = models.FloatField(null=True)
     difficult = models.BooleanField(default=False)
     truncated = models.BooleanField(default=False)
+    crowd = models.BooleanField(
+        default=False, db_default=False, help_text="Around many things at once; not trained."
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -124,6 +124,7 @@ export const actions = {
   showAllLabels: (editor) => editor.store.showAllLabels(),
   difficult: (editor) => flag(editor, "difficult"),
   truncated: (editor) => flag(editor, "truncated"),
+  crowd: (editor) => flag(editor, "crowd"),
   nudge({ store }, [dx, dy]) {
     const boxes = store.selected;
     if (!boxes.length || !store.canEdit) return false;

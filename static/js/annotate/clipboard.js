@@ -62,6 +62,7 @@ const portable = (annotation) => ({
   label_id: annotation.label_id,
   difficult: annotation.difficult,
   truncated: annotation.truncated,
+  crowd: annotation.crowd,
 });
 
 const shifted = (box, step) => ({ xmin: box.xmin + step, ymin: box.ymin + step, xmax: box.xmax + step, ymax: box.ymax + step });

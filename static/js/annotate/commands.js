@@ -81,7 +81,7 @@ export const relabel = (annotations, ids, labelId) =>
 export const setStatus = (annotations, ids, status) =>
   change(annotations, ids, () => ({ status }), status === "active" ? "Accept" : "Reject");
 
-/** @param {"difficult"|"truncated"} flag */
+/** @param {"difficult"|"truncated"|"crowd"} flag */
 export const setFlag = (annotations, ids, flag, value) =>
   change(annotations, ids, (a) => ({ [flag]: value, ...accepted(a) }), value ? `Mark ${flag}` : `Not ${flag}`);
 

@@ -43,6 +43,7 @@ export const KEY_GROUPS = [
     ["selectAll", "Select all; some: Shift+drag or Shift+click", ["ctrl+a"]],
     ["difficult", "Difficult", ["o"]],
     ["truncated", "Truncated", ["t"]],
+    ["crowd", "Crowd: many things in one box", ["shift+o"]],
     ["undo", "Undo", ["ctrl+z"]],
     ["redo", "Redo", ["ctrl+shift+z", "ctrl+y"]],
     ["acceptAll", "Accept all suggestions that are shown", ["shift+space"]],

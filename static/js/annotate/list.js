@@ -108,7 +108,7 @@ export class BoxList {
     const [place, of, swatch, label, , size, where] = button.children;
     place.textContent = number;
     swatch.style.setProperty("--c", color);
-    label.textContent = name + (annotation.difficult ? " · difficult" : "") + (annotation.truncated ? " · truncated" : "") + (locked ? " · locked" : "");
+    label.textContent = name + (annotation.difficult ? " · difficult" : "") + (annotation.truncated ? " · truncated" : "") + (annotation.crowd ? " · crowd" : "") + (locked ? " · locked" : "");
     const [w, h] = [width(annotation), height(annotation)].map(shortNumber);
     size.textContent = `${w} × ${h}`;
     button.setAttribute("aria-pressed", selected);
@@ -128,8 +128,8 @@ export class BoxList {
       if (input !== document.activeElement || !input.dataset.touched) input.value = shortNumber(values[input.name]);
     }
     for (const button of numbers.querySelectorAll("[data-flag]")) {
-      button.setAttribute("aria-pressed", annotation[button.dataset.flag]);
-      button.classList.toggle("on", annotation[button.dataset.flag]);
+      button.setAttribute("aria-pressed", Boolean(annotation[button.dataset.flag]));
+      button.classList.toggle("on", Boolean(annotation[button.dataset.flag]));
     }
   }
 
@@ -239,6 +239,6 @@ function makeNumbers() {
   const flag = (name, words, key) => element("button", { type: "button", class: "btn tiny", "data-flag": name, title: `${words} (${key})` }, words);
   return element("div", { class: "numbers" },
     element("div", { class: "xywh" }, field("x", "Left edge, px"), field("y", "Upper edge, px"), field("w", "Width, px"), field("h", "Height, px")),
-    element("div", { class: "row g1" }, flag("difficult", "Difficult", "O"), flag("truncated", "Truncated", "T"),
+    element("div", { class: "row g1" }, flag("difficult", "Difficult", "O"), flag("truncated", "Truncated", "T"), flag("crowd", "Crowd", "Shift+O"),
       element("button", { type: "button", class: "btn tiny ghost r", "data-act": "remove", title: "Delete (Del)" }, "Delete")));
 }

@@ -13,6 +13,7 @@ export function newAnnotation(store, box, fields = {}) {
     score: null,
     difficult: false,
     truncated: false,
+    crowd: false,
     ...fields,
   });
 }

@@ -7,7 +7,7 @@
 
 const CORNERS = ["xmin", "ymin", "xmax", "ymax"];
 /** What of an annotation is changed as one: two people who change different ones do not collide. */
-const ASPECTS = [CORNERS, ["label_id"], ["status"], ["difficult"], ["truncated"]];
+const ASPECTS = [CORNERS, ["label_id"], ["status"], ["difficult"], ["truncated"], ["crowd"]];
 const FIELDS = ASPECTS.flat();
 
 /**

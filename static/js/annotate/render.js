@@ -204,6 +204,7 @@ export class Renderer {
     if (suggested && annotation.score !== null) text += ` ${Math.round(annotation.score * 100)} %`;
     if (annotation.difficult) text += " · difficult";
     if (annotation.truncated) text += " · truncated";
+    if (annotation.crowd) text += " · crowd";
     if (this.refused.has(annotation.id)) text = `Not saved: ${this.refused.get(annotation.id)}`;
     const box = boxOf(this.store.draft?.boxes.get(annotation.id) ?? annotation);
     const [x, y, w, h] = this.#rectangle(box);

@@ -16,6 +16,7 @@
  * @property {number|null} score  a suggestion's confidence, 0 to 1
  * @property {boolean} difficult
  * @property {boolean} truncated
+ * @property {boolean} crowd around many things at once
  *
  * @typedef {Object} Label
  * @property {number} id

@@ -15,8 +15,11 @@ from django.core.files.storage import default_storage
 from detection.formats.files import ArchiveFiles
 from detection.formats.reading import dataset_of
 from detection.formats.registry import FORMATS, open_reading
+from detection.formats.tfrecord import read_records
 from webapp.datasets.freezing import freeze
 from webapp.datasets.models import ImageImport, ImportFile
+from webapp.datasets.records import write_records
+from webapp.datasets.restoring import restore_revision
 from webapp.labeling.edits import Edit, apply_edit
 from webapp.labeling.models import Annotation
 from webapp.leases import Status
@@ -179,6 +182,31 @@ def test_what_is_exported_can_be_uploaded(
     assert found == expected
     refused = row.problems.exclude(severity="note")
     assert not refused.exists(), [str(problem) for problem in refused]
+
+
+@pytest.mark.parametrize("key", ["coco", "tfrecord", "boxloop"])
+def test_a_crowd_stays_one(
+    export: Any, images: list[Any], owner: Any, project: Any, tmp_path: Path, key: str
+) -> None:
+    crowd = images[1].annotations.get()
+    Annotation.objects.filter(pk=crowd.pk).update(crowd=True)
+    _, archive = export(key)
+    copy = Project.objects.create(name="A copy", created_by=owner)
+    row = take_in(copy, owner, Path(archive.filename).read_bytes())
+    assert row.status == Status.FINISHED, row.reason
+    found = Annotation.objects.filter(image__project=copy).values_list("label__name", "crowd")
+    assert sorted(found) == [("cat", False), ("dog", False), ("dog", True)]
+    revision = freeze(copy, owner)
+    Annotation.objects.filter(image__project=copy).update(crowd=False)
+    restore_revision(copy, revision, owner)
+    assert sorted(found.all()) == [("cat", False), ("dog", False), ("dog", True)]
+    write_records(revision, tmp_path / "records")
+    crowds = [
+        list(example.ints("image/object/is_crowd"))
+        for path in (tmp_path / "records").glob("*-of-*")
+        for example in read_records(path)
+    ]
+    assert [1] in crowds
 
 
 def take_in(project: Any, user: Any, data: bytes) -> ImageImport:

@@ -74,7 +74,7 @@ def _health(project: Project) -> dict[str, Any]:
         "outdated": found.state_key != state_key(project),
         "num_checks": len(found.results),
         "checked": found_some[:MOST_CHECKED],
-        "to_fix": sum(r["severity"] != "info" for r in found_some),
+        "to_fix": sum(r["count"] > 0 and r["severity"] != "info" for r in found.results),
         "passed": in_order[: max(0, MOST_CHECKED + 1 - len(found_some))],
         "near_duplicates": near["count"] if near else 0,
     }
