@@ -1,13 +1,16 @@
-"""The few queries that every save asks, written out: Django would take longer to compose one of
-them than the database to answer. Only SQL that SQLite and PostgreSQL read alike."""
+"""What every save asks and writes, as SQL that is composed once: composing it takes Django longer
+than answering it takes the database. Only SQL that SQLite and PostgreSQL read alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
-from django.db import connection
+from django.db import connection, models
 
 # What a column of ids holds; a database refuses to compare it with more.
 LARGEST_ID = 2**63 - 1
+
+Row = dict[str, Any]
 
 
 def select(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -15,3 +18,86 @@ def select(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
+
+
+def change(sql: str, parameters: Sequence[Any]) -> None:
+    """Run a statement that answers nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+class Table:
+    """Some columns of a model's table. A row is a dict by column name (`label_id`, not `label`),
+    its values as the model would have them."""
+
+    def __init__(self, model: type[models.Model], columns: Sequence[str]) -> None:
+        fields = {field.attname: field for field in model._meta.concrete_fields}
+        self._fields = [fields[name] for name in columns]
+        self._columns = list(columns)
+        self.name = model._meta.db_table
+
+    @classmethod
+    @cache
+    def of(cls, model: type[models.Model]) -> "Table":
+        """The model's table with all its columns."""
+        return cls(model, [field.attname for field in model._meta.concrete_fields])
+
+    def select(self, column: str, values: Sequence[Any]) -> list[Row]:
+        """The rows in which `column`, one of these, has one of `values`."""
+        if not values:
+            return []
+        prepare = self._fields[self._columns.index(column)].get_db_prep_value
+        places = ", ".join(["%s"] * len(values))
+        names = ", ".join(self._columns)
+        found = select(
+            f"SELECT {names} FROM {self.name} WHERE {column} IN ({places})",
+            [prepare(value, connection) for value in values],
+        )
+        return [self._row(values) for values in found]
+
+    def insert(self, rows: Iterable[Mapping[str, Any]], or_update: Sequence[str] = ()) -> None:
+        """Add the rows; with `or_update`, one whose id is there gets those columns' new values."""
+        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in or_update)
+        sql = f"{self._insertion} ON CONFLICT (id) DO UPDATE SET {changes}"
+        prepared = [
+            [field.get_db_prep_save(row[field.attname], connection) for field in self._fields]
+            for row in rows
+        ]
+        if prepared:
+            with connection.cursor() as cursor:
+                cursor.executemany(sql if changes else self._insertion, prepared)
+
+    def delete(self, ids: Iterable[Any]) -> None:
+        prepare = self._fields[self._columns.index("id")].get_db_prep_value
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"DELETE FROM {self.name} WHERE id = %s", [[prepare(pk, connection)] for pk in ids]
+            )
+
+    @cached_property
+    def _insertion(self) -> str:
+        places = ", ".join(["%s"] * len(self._columns))
+        return f"INSERT INTO {self.name} ({', '.join(self._columns)}) VALUES ({places})"
+
+    @cached_property
+    def _converters(self) -> list[tuple[str, Any, list[Callable[..., Any]]]]:
+        """How the database's values become the model's: (column, expression, functions)."""
+        found = []
+        for field in self._fields:
+            read = field.get_col(self.name)
+            found.append(
+                (
+                    field.attname,
+                    read,
+                    [*connection.ops.get_db_converters(read), *field.get_db_converters(connection)],
+                )
+            )
+        return found
+
+    def _row(self, values: Sequence[Any]) -> Row:
+        row = {}
+        for value, (name, read, functions) in zip(values, self._converters, strict=True):
+            for function in functions:
+                value = function(value, read, connection)
+            row[name] = value
+        return row

@@ -36,7 +36,7 @@ try:
         "BOXLOOP_DECODE_MEMORY_MB", 2048, 64, 65536
     )
     DECODE_SECONDS = environment.whole_number("BOXLOOP_DECODE_SECONDS", 60, 1, 3600)
-    MAX_ENTRIES = environment.whole_number("BOXLOOP_MAX_ENTRIES", 50_000, 1, 5_000_000)
+    MAX_ENTRIES = environment.whole_number("BOXLOOP_MAX_ENTRIES", 400_000, 1, 5_000_000)
     IMPORT_ROOTS = environment.import_roots("BOXLOOP_IMPORT_ROOTS")
     IMPORT_PREFIXES = environment.import_prefixes("BOXLOOP_IMPORT_PREFIXES")
     KEEP_DETECTIONS_DAYS = environment.whole_number("BOXLOOP_KEEP_DETECTIONS_DAYS", 30, 0, 36_500)
@@ -142,6 +142,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_THOUSAND_SEPARATOR = False
 
+SESSION_ENGINE = "webapp.accounts.sessions"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 # One host name can carry several Boxloops on several ports; cookies know no ports.

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from webapp.datasets.models import Image
 from webapp.labeling.changes import summarise
 from webapp.labeling.models import Annotation, DeletedBox, ImageReview, Operation
-from webapp.plain_sql import LARGEST_ID, select
+from webapp.plain_sql import LARGEST_ID, Row, Table, change, select
 
 MAX_BOXES = 20_000
 MIN_SIDE = 1.0
@@ -21,7 +21,24 @@ FIELDS = (
     "id", "label_id", "xmin", "ymin", "xmax", "ymax",
     "status", "source", "score", "difficult", "truncated", "crowd",
 )  # fmt: skip
-CHANGING = ("label", *FIELDS[2:], "changed_by", "changed_at")
+CHANGING = (*FIELDS[1:], "changed_by_id", "changed_at")
+ANNOTATIONS = Table(
+    Annotation, (*FIELDS, "image_id", "created_by_id", "created_at", *CHANGING[-2:])
+)
+DELETED = Table(
+    DeletedBox,
+    ("id", "image_id", "label_id", "fields", "created_by_id", "created_at", "deleted_by_id",
+     "deleted_at"),
+)  # fmt: skip
+OPERATIONS = Table(
+    Operation,
+    ("image_id", "op_id", "revision", "kind", "changes", "summary", "user_id", "created_at"),
+)
+# What an edit asks of its image.
+IMAGE = (
+    "id", "project_id", "name", "sha256", "width", "height", "state", "revision", "box_count",
+    "suggestion_count",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,10 +83,23 @@ def shown_annotations(image: Image) -> list[dict[str, Any]]:
     return list(rows.order_by("created_at", "id").values(*FIELDS))
 
 
-def lock_image(image_id: int) -> Image:
-    """The image with its review, nobody else writing it. Inside a transaction."""
-    images = Image.objects.select_for_update(of=("self",)).select_related("review")
-    return images.get(pk=image_id)
+def lock_image(image_id: int) -> tuple[Image, str | None]:
+    """The image, nobody else writing it, and what its review says. Inside a transaction.
+
+    Raises Image.DoesNotExist.
+    """
+    locks = connection.features.has_select_for_update
+    names = ", ".join(f"image.{name}" for name in IMAGE)
+    found = select(
+        f"SELECT review.verdict, {names} FROM datasets_image AS image "
+        "LEFT JOIN labeling_imagereview AS review ON review.image_id = image.id "
+        f"WHERE image.id = %s {'FOR UPDATE OF image' if locks else ''}",
+        [image_id],
+    )
+    if not found:
+        raise Image.DoesNotExist
+    verdict, *values = found[0]
+    return Image.from_db(connection.alias, IMAGE, values), verdict
 
 
 def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
@@ -80,7 +110,7 @@ def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
     then nothing has changed.
     """
     with transaction.atomic():
-        image = lock_image(image_id)
+        image, verdict = lock_image(image_id)
         if edit.base_revision != image.revision:
             # What was applied before has raised the revision, so that only here it can be known.
             done_before = image.operations.filter(op_id=edit.op_id).values_list("revision")
@@ -89,56 +119,49 @@ def apply_edit(image_id: int, edit: Edit, user: Any) -> Image:
             image.revision = done_before[0][0]
             return image
         touched = [row["id"] for row in edit.upserts] + list(edit.deletes)
-        before = {row.pk: row for row in Annotation.objects.filter(pk__in=touched).order_by()}
+        before = {row["id"]: row for row in ANNOTATIONS.select("id", touched)}
         _refuse_bad(image, edit, before)
-        old = {pk: _as_dict(row) for pk, row in before.items()}
-        deleted = [old[pk] for pk in edit.deletes if pk in old]
+        deleted = [before[pk] for pk in edit.deletes if pk in before]
         history = {
             "upserts": [plain(row) for row in edit.upserts],
             "deletes": [str(row["id"]) for row in deleted],
-            "before": [plain(row) for row in old.values()],
+            "before": [plain(row) for row in before.values()],
             "state": edit.state,
             "state_before": image.state,
         }
         restored = _write(image, edit, before, user)
-        _count(image, edit, old)
-        _advance(image, edit)
-        summary = summarise(edit.upserts, deleted, old, restored, edit.state)
+        _count(image, edit, before)
+        _advance(image, edit, verdict)
+        summary = summarise(edit.upserts, deleted, before, restored, edit.state)
         kind = Operation.Kind.EDIT
         if edit.restores is not None:
             kind, summary["restores"] = Operation.Kind.RESTORE, edit.restores
-        Operation.objects.create(
-            image=image, op_id=edit.op_id, revision=image.revision, kind=kind,
-            changes=history, summary=summary, user=user,
-        )  # fmt: skip
+        OPERATIONS.insert([{
+            "image_id": image.pk, "op_id": edit.op_id, "revision": image.revision, "kind": kind,
+            "changes": history, "summary": summary, "user_id": user and user.pk,
+            "created_at": timezone.now(),
+        }])  # fmt: skip
     return image
 
 
-def _write(
-    image: Image, edit: Edit, before: dict[uuid.UUID, Annotation], user: Any
-) -> list[uuid.UUID]:
+def _write(image: Image, edit: Edit, before: dict[uuid.UUID, Row], user: Any) -> list[uuid.UUID]:
     """Store the boxes; the ids of those that came back from the trash."""
+    now, person = timezone.now(), user and user.pk
     gone = [before[pk] for pk in edit.deletes if pk in before]
     if gone:
-        DeletedBox.objects.bulk_create([_trashed(row, user) for row in gone], batch_size=500)
-        image.annotations.filter(pk__in=[row.pk for row in gone]).delete()
+        DELETED.insert(_trashed(row, person, now) for row in gone)
+        ANNOTATIONS.delete(row["id"] for row in gone)
     unknown = [row["id"] for row in edit.upserts if row["id"] not in before]
+    # Bringing a box back does not make it one's own, nor new.
     trash = _in_trash(image, unknown) if unknown else {}
-    now = timezone.now()
     rows = []
     for row in edit.upserts:
-        annotation = Annotation(image=image, changed_by=user, changed_at=now, **row)
-        # Bringing a box back does not make it one's own.
-        maker = trash.get(row["id"])
-        annotation.created_by_id = maker[0] if maker else user.pk
-        rows.append(annotation)
-    if rows:
-        Annotation.objects.bulk_create(
-            rows, batch_size=500, update_conflicts=True, unique_fields=["id"],
-            update_fields=CHANGING,
-        )  # fmt: skip
-    for pk, (_, created_at) in trash.items():
-        Annotation.objects.filter(pk=pk).update(created_at=created_at)
+        made_by, made_at = trash.get(row["id"], (person, now))
+        rows.append(row | {
+            "image_id": image.pk, "created_by_id": made_by, "created_at": made_at,
+            "changed_by_id": person, "changed_at": now,
+        })  # fmt: skip
+    ANNOTATIONS.insert(rows, or_update=CHANGING)
     if trash:
         image.deleted_boxes.filter(pk__in=list(trash)).delete()
     return list(trash)
@@ -146,22 +169,17 @@ def _write(
 
 def _in_trash(image: Image, ids: list[uuid.UUID]) -> dict[uuid.UUID, tuple[Any, Any]]:
     """Who drew those of the boxes that lie in the image's trash, and when."""
-    sql = "SELECT 1 FROM labeling_deletedbox WHERE image_id = %s LIMIT 1"
-    if not select(sql, [image.pk]):
-        return {}
-    rows = DeletedBox.objects.filter(pk__in=ids, image_id=image.pk).order_by()
-    return {pk: (by, at) for pk, by, at in rows.values_list("pk", "created_by_id", "created_at")}
+    rows = [row for row in DELETED.select("id", ids) if row["image_id"] == image.pk]
+    return {row["id"]: (row["created_by_id"], row["created_at"]) for row in rows}
 
 
-def _trashed(row: Annotation, user: Any) -> DeletedBox:
-    fields = {name: getattr(row, name) for name in FIELDS[2:]}
-    return DeletedBox(
-        id=row.pk, image_id=row.image_id, label_id=row.label_id, fields=fields,
-        created_by_id=row.created_by_id, created_at=row.created_at, deleted_by=user,
-    )  # fmt: skip
+def _trashed(row: Row, person: int | None, now: Any) -> Row:
+    kept = {name: row[name] for name in ("image_id", "label_id", "created_by_id", "created_at")}
+    fields = {name: row[name] for name in FIELDS[2:]}
+    return kept | {"id": row["id"], "fields": fields, "deleted_by_id": person, "deleted_at": now}
 
 
-def _count(image: Image, edit: Edit, old: dict[uuid.UUID, dict[str, Any]]) -> None:
+def _count(image: Image, edit: Edit, old: dict[uuid.UUID, Row]) -> None:
     """Bring the image's counts along; it is locked, so that the differences are all there is."""
     after = {pk: row["status"] for pk, row in old.items()}
     after.update((pk, "") for pk in edit.deletes)
@@ -172,30 +190,27 @@ def _count(image: Image, edit: Edit, old: dict[uuid.UUID, dict[str, Any]]) -> No
         setattr(image, name, max(0, getattr(image, name) + now - was))
 
 
-def _advance(image: Image, edit: Edit) -> None:
+def _advance(image: Image, edit: Edit, verdict: str | None) -> None:
     image.revision += 1
     changed = bool(edit.upserts or edit.deletes)
     if edit.state is not None:
         image.state = edit.state
+        image.done_at = timezone.now() if image.state == Image.State.DONE else None
+        image.save(update_fields=["done_at"])
     elif image.state == Image.State.NEW and changed:
         image.state = Image.State.IN_PROGRESS
-    if edit.state is not None:
-        image.done_at = timezone.now() if image.state == Image.State.DONE else None
-    image.save(update_fields=["revision", "box_count", "suggestion_count", "state", "done_at"])
-    _reopen_review(image, changed, edit.state)
+    change(
+        "UPDATE datasets_image SET revision = %s, box_count = %s, suggestion_count = %s, "
+        "state = %s WHERE id = %s",
+        [image.revision, image.box_count, image.suggestion_count, image.state, image.pk],
+    )
+    # What was accepted and then changed, or sent back and then done, is to be reviewed again.
+    redone = verdict == ImageReview.Verdict.SENT_BACK and edit.state == "done"
+    if redone or (verdict == ImageReview.Verdict.ACCEPTED and (changed or edit.state)):
+        ImageReview.objects.filter(image_id=image.pk).delete()
 
 
-def _reopen_review(image: Image, changed: bool, state: str | None) -> None:
-    """What was accepted and then changed, or sent back and then done, is to be reviewed again."""
-    review = getattr(image, "review", None)
-    if review is None:
-        return
-    redone = review.verdict == ImageReview.Verdict.SENT_BACK and state == "done"
-    if redone or (review.verdict == ImageReview.Verdict.ACCEPTED and (changed or state)):
-        review.delete()
-
-
-def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -> None:
+def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Row]) -> None:
     errors: list[tuple[uuid.UUID | None, str]] = []
     labels = _labels_of(image, {row["label_id"] for row in edit.upserts})
     if edit.state is not None and edit.state not in Image.State.values:
@@ -208,19 +223,19 @@ def _refuse_bad(image: Image, edit: Edit, before: dict[uuid.UUID, Annotation]) -
         errors.append((None, "The same box is there twice in one edit."))
     for row in edit.upserts:
         known = before.get(row["id"])
-        if known is not None and known.image_id != image.pk:
+        if known is not None and known["image_id"] != image.pk:
             errors.append((row["id"], "This box's id belongs to another image."))
             continue
         words = _box_error(row, image.width, image.height)
         if row["label_id"] not in labels:
             words = "This label is not in the project. Choose another."
         elif labels[row["label_id"]] is not None and (
-            known is None or known.label_id != row["label_id"]
+            known is None or known["label_id"] != row["label_id"]
         ):
             words = "This label is retired. Choose another."
         if words:
             errors.append((row["id"], words))
-    if any(before[pk].image_id != image.pk for pk in edit.deletes if pk in before):
+    if any(before[pk]["image_id"] != image.pk for pk in edit.deletes if pk in before):
         errors.append((None, "A box to delete belongs to another image."))
     if errors:
         raise RefusedEdit(errors)
@@ -255,13 +270,9 @@ def _box_error(row: dict[str, Any], width: int, height: int) -> str:
     return ""
 
 
-def _as_dict(annotation: Annotation) -> dict[str, Any]:
-    return {name: getattr(annotation, name) for name in FIELDS}
-
-
 def plain(row: dict[str, Any]) -> dict[str, Any]:
     """The row as JSON can hold it."""
-    return {name: str(value) if name == "id" else value for name, value in row.items()}
+    return {name: str(row[name]) if name == "id" else row[name] for name in FIELDS}
 
 
 def suggestions_of(images: Iterable[int]) -> QuerySet[Annotation]:

@@ -70,7 +70,7 @@ def review_image(
     if action == SEND_BACK and not words:
         raise RefusedReview("Say in a few words what is to be changed; then it can be sent back.")
     with transaction.atomic():
-        image = lock_image(image_id)
+        image, _ = lock_image(image_id)
         if base_revision != image.revision:
             raise StaleEdit(image)
         state_before = image.state
