@@ -1,11 +1,13 @@
 """How fast edits are saved when many annotators save at once, on the embedded default (SQLite).
 
     python benchmarks/saves.py [--annotators 20] [--rate 5] [--seconds 60] [--boxes 30]
+                               [--kill]
 
 Starts the web server as `./boxloop run` does, on a state folder of its own. Every annotator has an
 image of their own with so many boxes, and sends so many edits a second (a new box, a moved box, a
 deleted box in turn). Prints a table with the bars; afterwards every box on the server is compared
-with what its annotator drew.
+with what its annotator drew. With --kill the server is killed half-way, as by `kill -9`, and
+started again; what was not answered is sent again, as the editor does it.
 """
 
 import argparse
@@ -41,6 +43,7 @@ class Desk:
     boxes: dict[str, dict[str, Any]] = field(default_factory=dict)
     waits_ms: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    unanswered: int = 0
 
 
 @dataclass
@@ -112,16 +115,31 @@ def new_box(chance: random.Random, label: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def serve(var: Path, port: int) -> subprocess.Popen[bytes]:
+class Server:
     """The web server, with the options of workers/services.py."""
-    sys.path.insert(0, str(ROOT))
-    from workers.services import web
 
-    service = web("127.0.0.1", port, var)
-    log = (var / "web.log").open("wb")
-    return subprocess.Popen(
-        service.command, cwd=ROOT, env={**os.environ, **service.env}, stdout=log, stderr=log
-    )
+    def __init__(self, var: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.var = var
+        self.start()
+
+    def start(self) -> None:
+        sys.path.insert(0, str(ROOT))
+        from workers.services import web
+
+        service = web("127.0.0.1", self.port, self.var)
+        with (self.var / "web.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                service.command, cwd=ROOT, env={**os.environ, **service.env}, stdout=log, stderr=log
+            )
+
+    async def kill_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.process.kill()
+        self.process.wait()
+        self.start()
 
 
 class Connection:
@@ -174,13 +192,7 @@ async def _save(desk: Desk, connection: Connection, chance: random.Random) -> No
         "upserts": upserts, "deletes": deletes,
     }  # fmt: skip
     start = time.perf_counter()
-    try:
-        status, answer = await connection.ask(
-            "PATCH", f"/api/images/{desk.image}/annotations", body
-        )
-    except OSError as error:
-        desk.errors.append(str(error))
-        return
+    status, answer = await _send(desk, connection, body)
     if status != 200:
         desk.errors.append(f"{status}: {str(answer)[:200]}")
         return
@@ -191,6 +203,17 @@ async def _save(desk: Desk, connection: Connection, chance: random.Random) -> No
         del desk.boxes[pk]
 
 
+async def _send(desk: Desk, connection: Connection, body: Any) -> tuple[int, Any]:
+    """The answer to an edit, which is sent until there is one."""
+    while True:
+        try:
+            return await connection.ask("PATCH", f"/api/images/{desk.image}/annotations", body)
+        except (OSError, EOFError):
+            desk.unanswered += 1
+            connection.reader = None
+            await asyncio.sleep(0.2)
+
+
 async def count_lost(desk: Desk, port: int) -> int:
     """How many boxes differ between the desk and the server."""
     _, image = await Connection(port, desk.session).ask("GET", f"/api/images/{desk.image}")
@@ -199,13 +222,18 @@ async def count_lost(desk: Desk, port: int) -> int:
     return sum(there.get(pk) != wanted.get(pk) for pk in there.keys() | wanted.keys())
 
 
-async def run(desks: list[Desk], port: int, rate: float, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    work = [label_at(desk, port, rate, end, random.Random(n)) for n, desk in enumerate(desks)]
+async def run(desks: list[Desk], server: Server, options: argparse.Namespace) -> None:
+    end = time.monotonic() + options.seconds
+    work = [
+        label_at(desk, server.port, options.rate, end, random.Random(n))
+        for n, desk in enumerate(desks)
+    ]
+    if options.kill:
+        work.append(server.kill_after(options.seconds / 2))
     await asyncio.gather(*work)
 
 
-def measure(var: Path, annotators: int, rate: float, seconds: float, boxes: int) -> Result:
+def measure(var: Path, options: argparse.Namespace) -> Result:
     """Fill `var`, start a server on it, let everybody save, and compare what came of it.
 
     Sets BOXLOOP_VAR for this process, so that it is for once in a process only.
@@ -213,24 +241,26 @@ def measure(var: Path, annotators: int, rate: float, seconds: float, boxes: int)
     os.environ["BOXLOOP_VAR"] = str(var)
     for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "BOXLOOP_DEBUG"):
         os.environ.pop(name, None)
-    desks = prepare(var, annotators, boxes)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = serve(var, port)
+    desks = prepare(var, options.annotators, options.boxes)
+    server = Server(var)
     try:
-        _wait_for(port, server)
+        _wait_for(server.port, server.process)
         # The first requests load the pages' code.
-        asyncio.run(_count_all(desks, port))
-        start, cpu = time.monotonic(), _cpu_seconds(server.pid)
-        asyncio.run(run(desks, port, rate, seconds))
-        took, used = time.monotonic() - start, _cpu_seconds(server.pid) - cpu
-        lost = sum(asyncio.run(_count_all(desks, port)))
+        asyncio.run(_count_all(desks, server.port))
+        start, cpu = time.monotonic(), _cpu_seconds(server.process.pid)
+        asyncio.run(run(desks, server, options))
+        took = time.monotonic() - start
+        used = _cpu_seconds(server.process.pid) - (0 if options.kill else cpu)
+        lost = sum(asyncio.run(_count_all(desks, server.port)))
     finally:
-        server.terminate()
-        server.wait(10)
+        server.process.terminate()
+        server.process.wait(10)
     waits = [wait for desk in desks for wait in desk.waits_ms]
-    return Result(waits, [error for desk in desks for error in desk.errors], lost, took, used)
+    errors = [error for desk in desks for error in desk.errors]
+    unanswered = sum(desk.unanswered for desk in desks)
+    if unanswered and not options.kill:
+        errors.append(f"{unanswered} edits were not answered")
+    return Result(waits, errors, lost, took, used)
 
 
 async def _count_all(desks: list[Desk], port: int) -> list[int]:
@@ -293,10 +323,11 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=5, help="edits a second of each")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--boxes", type=int, default=30, help="boxes on each image at the start")
+    parser.add_argument("--kill", action="store_true", help="kill the server half-way")
     options = parser.parse_args()
     var = Path(tempfile.mkdtemp(prefix="boxloop-saves-"))
     try:
-        result = measure(var, options.annotators, options.rate, options.seconds, options.boxes)
+        result = measure(var, options)
     finally:
         shutil.rmtree(var, ignore_errors=True)
     return print_table(result, options)

@@ -54,7 +54,7 @@ class _NotTogether(Exception):
     """One of several saves has failed; each is to be tried by itself."""
 
 
-class _Handler(BaseHandler):
+class Handler(BaseHandler):
     """Django's own handling of a request, without ASGI's way through threads."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class SavesInTurn:
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self._handler = _Handler()
+        self._handler = Handler()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saves")
         self._waiting: deque[Save] = deque()
         sys.setswitchinterval(SWITCH_INTERVAL)
