@@ -10,15 +10,20 @@ import io
 import re
 import stat
 import zlib
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, overload
+
+import numpy as np
 
 from detection import zip_directory
 from detection.names import is_clutter, match_key, suffix_of, visible
+from detection.names_on_disk import NameMap
 from detection.types import Problem
-from detection.zip_directory import ZipDirectoryError, ZipEntry
+from detection.zip_directory import ZipDirectory, ZipDirectoryError, ZipEntry
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -42,6 +47,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _READ_SIZE = 64 * 1024
 _MAX_NAME = 1024
 _MAX_DEPTH = 32
+_FARTHEST = 2**63  # beyond any file; what an entry claims may be more
 
 
 class ArchiveError(ValueError):
@@ -53,14 +59,18 @@ class Limits:
     """What an archive may hold.
 
     ``max_ratio`` is unpacked to packed bytes, over the first ``ratio_grace_bytes``: real pictures
-    hardly shrink, and small text files do a lot.
+    hardly shrink, and small text files do a lot. Beyond ``max_tiny_entries`` an archive must have
+    a KiB for each entry. ``entries_setting`` is what raises ``max_entries``, for the sentence that
+    refuses.
     """
 
-    max_entries: int = 50_000
+    max_entries: int = 400_000
+    max_tiny_entries: int = 50_000
     max_entry_bytes: int = 512 * 1024**2
     max_total_bytes: int = 50 * 1024**3
     max_ratio: float = 200.0
     ratio_grace_bytes: int = 4 * 1024**2
+    entries_setting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +79,14 @@ class ArchiveEntry:
 
     name: str
     size: int
+    number: int
     _archive: SafeArchive = field(repr=False, compare=False)
     _entry: ZipEntry = field(repr=False, compare=False)
 
     def open(self) -> BinaryIO:
         """A stream of the entry's bytes. Reading raises ArchiveError where a limit is passed or
         the bytes do not fit their checksum; several may be open at once, in one thread."""
-        return self._archive._open(self._entry)
+        return self._archive._open(self._entry, self.number)
 
     def read(self) -> bytes:
         """All bytes of the entry. Raises ArchiveError."""
@@ -83,8 +94,11 @@ class ArchiveEntry:
             return stream.read()
 
 
-class SafeArchive:
+class SafeArchive(Sequence[ArchiveEntry]):
     """The files of a zip that can be taken, in its order, and problems for those that cannot.
+
+    An entry is read from the table of contents when it is asked for, so that memory hardly grows
+    with their number.
 
     Args:
         source: a path, or a seekable file, which is left open.
@@ -98,11 +112,13 @@ class SafeArchive:
         self.limits = limits or Limits()
         self.problems: list[Problem] = []
         self.bytes_read = 0
-        self._read_of: dict[ZipEntry, int] = {}
         self._is_owned = isinstance(source, Path)
         self._file: BinaryIO = source.open("rb") if isinstance(source, Path) else source
         try:
-            self.entries = tuple(self._list_entries())
+            self._directory = self._find_directory()
+            # Where each entry stands in the table of contents, and how much was read of it.
+            self._places = self._list_places()
+            self._read_of = array("Q", bytes(self._places.itemsize * len(self._places)))
         except ZipDirectoryError as error:
             self.close()
             raise ArchiveError(str(error)) from None
@@ -126,50 +142,93 @@ class SafeArchive:
         if self._is_owned:
             self._file.close()
 
-    def _list_entries(self) -> list[ArchiveEntry]:
+    @property
+    def entries(self) -> Sequence[ArchiveEntry]:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> ArchiveEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ArchiveEntry]: ...
+
+    def __getitem__(self, index: int | slice) -> ArchiveEntry | Sequence[ArchiveEntry]:
+        numbers = range(len(self._places))[index]
+        if isinstance(numbers, range):
+            return [self._entry(number) for number in numbers]
+        return self._entry(numbers)
+
+    def _entry(self, number: int) -> ArchiveEntry:
+        try:
+            entry = self._directory.entry_at(self._file, self._places[number])
+        except ZipDirectoryError as error:
+            raise ArchiveError(str(error)) from None
+        return ArchiveEntry(_tidy_name(entry), entry.size, number, self, entry)
+
+    def _find_directory(self) -> ZipDirectory:
         self._refuse_other_archives()
         directory = zip_directory.read_directory(self._file)
-        if directory.num_entries > self.limits.max_entries:
+        self._max_entries = self._most_entries()
+        if directory.num_entries > self._max_entries:
             raise self._too_many(f"{directory.num_entries:,}")
         if directory.size == 0:
             raise ArchiveError("It is empty: there are no files in it.")
-        names: set[str] = set()
-        folded: dict[str, str] = {}
-        entries = []
-        for number, entry in enumerate(directory.entries(self._file), 1):
-            if number > self.limits.max_entries:
+        return directory
+
+    def _list_places(self) -> array[int]:
+        """The places of the entries that can be taken; problems for the others."""
+        places, starts, ends = array("Q"), array("Q"), array("Q")
+        names: NameMap[int] = NameMap()
+        folded: NameMap[str] = NameMap()
+        for number, (place, entry) in enumerate(self._directory.entries(self._file), 1):
+            if number > self._max_entries:
                 raise self._too_many("too many")
             name = _tidy_name(entry)
             if name.endswith("/") or is_clutter(name):
                 continue
             refusal = self._words_against(entry, name)
-            if refusal is None and name in names:
+            if refusal is None and not names.add(name, place):
                 refusal = "The archive has it twice. The first was taken, this one left out."
             if refusal is not None:
                 self.problems.append(Problem(visible(name), refusal, "refused"))
                 continue
             self._note_case(name, folded)
-            names.add(name)
-            entries.append(ArchiveEntry(name, entry.size, self, entry))
-        return self._apart(entries)
+            places.append(place)
+            end = entry.header_offset + len(entry.raw_name) + entry.packed_size
+            starts.append(min(entry.header_offset, _FARTHEST))
+            ends.append(min(end, _FARTHEST))
+        return self._apart(places, starts, ends)
 
-    def _apart(self, entries: list[ArchiveEntry]) -> list[ArchiveEntry]:
-        """Entries whose bytes are their own: an archive that packs some once and lists them often
-        unpacks to any size (D. Fifield, A better zip bomb, 2019)."""
+    def _apart(self, places: array[int], starts: array[int], ends: array[int]) -> array[int]:
+        """Places of entries whose bytes are their own: an archive that packs some once and lists
+        them often unpacks to any size (D. Fifield, A better zip bomb, 2019)."""
         end, sharing = 0, set()
-        for at in sorted(range(len(entries)), key=lambda at: entries[at]._entry.header_offset):
-            entry = entries[at]._entry
-            if entry.header_offset < end:
+        for at in np.argsort(np.asarray(starts), kind="stable"):
+            if starts[at] < end:
+                name = _tidy_name(self._directory.entry_at(self._file, places[at]))
                 words = "It shares its bytes with another entry, as in no honest archive. Left out."
-                self.problems.append(Problem(visible(entries[at].name), words, "refused"))
-                sharing.add(at)
+                self.problems.append(Problem(visible(name), words, "refused"))
+                sharing.add(int(at))
             else:
-                end = entry.header_offset + len(entry.raw_name) + entry.packed_size
-        return [entry for at, entry in enumerate(entries) if at not in sharing]
+                end = ends[at]
+        if not sharing:
+            return places
+        return array("Q", (place for at, place in enumerate(places) if at not in sharing))
 
     def _too_many(self, count: str) -> ArchiveError:
-        limit = f"the limit is {self.limits.max_entries:,}"
-        return ArchiveError(f"It has {count} entries; {limit}. Split it into several.")
+        limits, limit = self.limits, f"the limit is {self._max_entries:,}"
+        way_out = "Split it into several"
+        if self._max_entries < limits.max_entries:
+            limit += " for an archive of its size"
+        elif limits.entries_setting:
+            way_out += f", or have the limit raised ({limits.entries_setting})"
+        return ArchiveError(f"It has {count} entries; {limit}. {way_out}.")
+
+    def _most_entries(self) -> int:
+        fitting = self._file.seek(0, io.SEEK_END) // 1024
+        return min(self.limits.max_entries, max(self.limits.max_tiny_entries, fitting))
 
     def _refuse_other_archives(self) -> None:
         self._file.seek(0)
@@ -194,25 +253,25 @@ class SafeArchive:
             return f"It unpacks to {_megabytes(entry.size)}; the limit for one file is {limit}."
         return None
 
-    def _note_case(self, name: str, folded: dict[str, str]) -> None:
+    def _note_case(self, name: str, folded: NameMap[str]) -> None:
         other = folded.setdefault(match_key(name).casefold(), name)
         if other != name:
             words = f"Its name differs from {visible(other)} only in case or in how its letters "
             words += "are encoded. Both were taken, as two files."
             self.problems.append(Problem(visible(name), words, "note"))
 
-    def _open(self, entry: ZipEntry) -> BinaryIO:
+    def _open(self, entry: ZipEntry, number: int) -> BinaryIO:
         try:
             offset = zip_directory.data_offset(self._file, entry)
         except ZipDirectoryError as error:
             raise ArchiveError(str(error)) from None
-        return io.BufferedReader(_EntryStream(self, entry, offset), _READ_SIZE)
+        return io.BufferedReader(_EntryStream(self, entry, number, offset), _READ_SIZE)
 
-    def _count(self, entry: ZipEntry, produced: int) -> None:
+    def _count(self, number: int, produced: int) -> None:
         """Count unpacked bytes, those of a second reading not again. Raises ArchiveError."""
-        before = self._read_of.get(entry, 0)
+        before = self._read_of[number]
         if produced > before:
-            self._read_of[entry] = produced
+            self._read_of[number] = produced
             self.bytes_read += produced - before
         if self.bytes_read > self.limits.max_total_bytes:
             limit = _megabytes(self.limits.max_total_bytes)
@@ -261,8 +320,8 @@ def _words_against_kind(entry: ZipEntry) -> str | None:
 class _EntryStream(io.RawIOBase):
     """Unpacks one entry, measuring as it goes."""
 
-    def __init__(self, archive: SafeArchive, entry: ZipEntry, offset: int) -> None:
-        self._archive, self._entry = archive, entry
+    def __init__(self, archive: SafeArchive, entry: ZipEntry, number: int, offset: int) -> None:
+        self._archive, self._entry, self._number = archive, entry, number
         self._at, self._packed_left = offset, entry.packed_size
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == _DEFLATED else None
         self._produced, self._crc = 0, 0
@@ -331,7 +390,7 @@ class _EntryStream(io.RawIOBase):
             raise ArchiveError(
                 f"It unpacks to over {limits.max_ratio:g} times its size, which no picture does."
             )
-        self._archive._count(entry, self._produced)
+        self._archive._count(self._number, self._produced)
 
     def _check_end(self) -> None:
         if self._produced != self._entry.size:

@@ -5,9 +5,9 @@ Works on plain lists of names, so that a folder and an archive are treated alike
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from detection.names import (
     base_name,
@@ -18,6 +18,7 @@ from detection.names import (
     stem_of,
     visible,
 )
+from detection.names_on_disk import NameList, NameMap, NamesByKey
 from detection.types import Problem
 
 
@@ -31,12 +32,37 @@ class Pairing:
     problems: tuple[Problem, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Matches:
+    """A pairing both ways, on disk; ``problems`` says why an annotation file is in neither."""
+
+    image_of: NameMap[str]
+    annotation_of: NameMap[str]
+    problems: dict[str, Problem]
+
+
 def pair_annotations(
     image_names: Sequence[str],
     annotation_names: Sequence[str],
     filename_of: Callable[[str], str | None],
 ) -> Pairing:
-    """Pair annotation files with images; no file is opened here.
+    """``match_annotations`` as a pairing in the order of ``annotation_names``."""
+    found = match_annotations(image_names, annotation_names, filename_of)
+    image_of = dict(found.image_of.pairs())
+    return Pairing(
+        tuple((name, image_of[name]) for name in annotation_names if name in image_of),
+        tuple(name for name in image_names if name not in found.annotation_of),
+        tuple(name for name in annotation_names if name not in image_of),
+        tuple(found.problems[name] for name in annotation_names if name in found.problems),
+    )
+
+
+def match_annotations(
+    image_names: Sequence[str],
+    annotation_names: Sequence[str],
+    filename_of: Callable[[str], str | None],
+) -> Matches:
+    """Find the image of each annotation file; no file is opened here, and memory is flat.
 
     An annotation belongs to the image with the same path, suffix and layout folders (``images``,
     ``Annotations`` ...) aside; else to the image that it names itself, by base name, with or
@@ -50,35 +76,28 @@ def pair_annotations(
             paths do not decide.
 
     Returns:
-        A pairing in the order of ``annotation_names``; each annotation without an image has a
-        problem that says why.
+        Each annotation without an image has a problem that says why.
     """
     finder = _ImageFinder(image_names)
-    taken: dict[str, str] = {}
-    paired: dict[str, str] = {}
-    problems: dict[str, Problem] = {}
-    undecided: list[tuple[str, list[str]]] = []
+    matches = Matches(NameMap(), NameMap(), {})
+    undecided = NameList()
     for annotation in annotation_names:
         twins = finder.by_path(annotation)
-        if len(twins) == 1 and twins[0] not in taken:
-            paired[annotation] = twins[0]
-            taken[twins[0]] = annotation
+        if len(twins) == 1 and matches.annotation_of.add(twins[0], annotation):
+            matches.image_of[annotation] = twins[0]
         else:
-            undecided.append((annotation, twins))
+            undecided.append(annotation)
     # Only after all paths have spoken: a stray <filename> must not take another file's image.
-    for annotation, twins in undecided:
+    for annotation in undecided:
+        twins = finder.by_path(annotation)
+        taken = matches.annotation_of
         found, words = _by_own_word(finder, annotation, twins, filename_of, taken)
         if found is None:
-            problems[annotation] = Problem(annotation, words, "refused")
+            matches.problems[annotation] = Problem(annotation, words, "refused")
         else:
-            paired[annotation] = found
-            taken[found] = annotation
-    return Pairing(
-        tuple((name, paired[name]) for name in annotation_names if name in paired),
-        tuple(name for name in image_names if name not in taken),
-        tuple(name for name in annotation_names if name not in paired),
-        tuple(problems[name] for name in annotation_names if name in problems),
-    )
+            matches.image_of[annotation] = found
+            matches.annotation_of[found] = annotation
+    return matches
 
 
 def _by_own_word(
@@ -116,10 +135,7 @@ class ImageMatcher:
     """
 
     def __init__(self, image_names: Sequence[str]) -> None:
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        for name in image_names:
-            self._by_base[_folded(base_name(name))].append(name)
-        self._by_stem: dict[str, list[str]] | None = None
+        self._names = image_names
 
     def match(self, claimed: str, beside: str = "") -> list[str]:
         """The images that ``claimed`` can mean, one at best: those of its file name, with or
@@ -127,7 +143,7 @@ class ImageMatcher:
         ``beside``, which names them; then those in the fewest folders."""
         path = match_key(claimed.replace("\\", "/").strip())
         base = _folded(path.rpartition("/")[2])
-        found = self._by_base.get(base) or self._by_stems().get(base, [])
+        found = self._by_base.get(base) or self._by_stem.get(base)
         exact = [name for name in found if match_key(name) == path]
         if len(found) < 2 or exact:
             return exact or list(found)
@@ -138,12 +154,13 @@ class ImageMatcher:
         found = _best(found, lambda name: _common_tail(near[::-1], name.split("/")[:-1][::-1]))
         return _best(found, lambda name: -name.count("/"))
 
-    def _by_stems(self) -> dict[str, list[str]]:
-        if self._by_stem is None:
-            self._by_stem = defaultdict(list)
-            for base, names in self._by_base.items():
-                self._by_stem[stem_of(base)] += names
-        return self._by_stem
+    @cached_property
+    def _by_base(self) -> NamesByKey:
+        return NamesByKey((_folded(base_name(name)), name) for name in self._names)
+
+    @cached_property
+    def _by_stem(self) -> NamesByKey:
+        return NamesByKey((stem_of(_folded(base_name(name))), name) for name in self._names)
 
 
 def _folded(base: str) -> str:
@@ -168,21 +185,31 @@ class _ImageFinder:
     """Images by path and by file name."""
 
     def __init__(self, image_names: Sequence[str]) -> None:
-        self._by_stem: dict[str, list[str]] = defaultdict(list)
-        self._by_layout: dict[str, list[str]] = defaultdict(list)
-        self._by_base: dict[str, list[str]] = defaultdict(list)
-        for name in image_names:
-            self._by_stem[match_key(stem_of(name))].append(name)
-            self._by_layout[layout_key(stem_of(name))].append(name)
+        self._names = image_names
+
+    @cached_property
+    def _by_stem(self) -> NamesByKey:
+        return NamesByKey((match_key(stem_of(name)), name) for name in self._names)
+
+    @cached_property
+    def _by_layout(self) -> NamesByKey:
+        return NamesByKey((layout_key(stem_of(name)), name) for name in self._names)
+
+    @cached_property
+    def _by_base(self) -> NamesByKey:
+        return NamesByKey(self._spellings())
+
+    def _spellings(self) -> Iterator[tuple[str, str]]:
+        for name in self._names:
             base = match_key(base_name(name))
             for spelling in {base, stem_of(base), base.lower(), stem_of(base).lower()}:
-                self._by_base[spelling].append(name)
+                yield spelling, name
 
     def by_path(self, annotation: str) -> list[str]:
         """Images with the annotation's path, its suffix aside; else, layout folders aside too."""
         stem = stem_of(annotation)
         same = self._by_stem.get(match_key(stem))
-        return same or self._by_layout.get(layout_key(stem), [])
+        return same or self._by_layout.get(layout_key(stem))
 
     def by_file_name(self, claimed: str, annotation: str, twins: list[str]) -> list[str]:
         """Images that ``claimed`` can mean, the likeliest kind only."""
@@ -191,7 +218,7 @@ class _ImageFinder:
         key = match_key(claimed)
         stem = stem_of(key) if has_image_suffix(key) else key
         for spelling in dict.fromkeys([key, stem, key.lower(), stem.lower()]):
-            found = self._by_base.get(spelling, [])
+            found = self._by_base.get(spelling)
             among_twins = [name for name in found if name in twins]
             near = [name for name in found if layout_key(folder_name(name)) == (
                 layout_key(folder_name(annotation)))]  # fmt: skip

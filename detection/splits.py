@@ -9,11 +9,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from detection.names import has_image_suffix, layout_key, match_key, stem_of, visible
+from detection.names import folder_name, has_image_suffix, layout_key, match_key, stem_of, visible
+from detection.names_on_disk import NamesByKey
 from detection.near_duplicates import connected
 
 Split = Literal["train", "val", "test"]
@@ -49,24 +59,35 @@ def split_in(path: str) -> str:
     return ""
 
 
-def splits_of_folders(image_names: Iterable[str]) -> dict[str, str]:
+def splits_of_folders(
+    image_names: Sequence[str], into: MutableMapping[str, str] | None = None
+) -> MutableMapping[str, str]:
     """Splits as folders say them (``train/a.jpg``). They speak only where train stands beside
-    val or test: a lone folder called test is no split."""
-    splits: dict[str, str] = {}
+    val or test: a lone folder called test is no split. They are put ``into`` a mapping."""
+    found = {} if into is None else into
     places: dict[str, set[str]] = defaultdict(set)
-    place_of: dict[str, str] = {}
     for name in image_names:
-        folders = name.split("/")[:-1]
-        for depth, folder in enumerate(folders):
-            words = re.findall(r"[a-z]+", folder.lower())
-            split = _SPELLINGS.get(words[0]) if len(words) == 1 else None
-            if split is not None:
-                splits[name] = split
-                place_of[name] = "/".join(folders[:depth])
-                places[place_of[name]].add(split)
-                break
-    speaking = {place for place, found in places.items() if "train" in found and len(found) > 1}
-    return {name: split for name, split in splits.items() if place_of[name] in speaking}
+        place, split = _split_of_folder(folder_name(name))
+        if split:
+            places[place].add(split)
+    speaking = {place for place, splits in places.items() if "train" in splits and len(splits) > 1}
+    for name in image_names if speaking else ():
+        place, split = _split_of_folder(folder_name(name))
+        if split and place in speaking:
+            found[name] = split
+    return found
+
+
+@lru_cache(1000)
+def _split_of_folder(path: str) -> tuple[str, str]:
+    """The outermost folder called like a split: where it stands, and the split, or nothing."""
+    folders = path.split("/")
+    for depth, folder in enumerate(folders):
+        words = re.findall(r"[a-z]+", folder.lower())
+        split = _SPELLINGS.get(words[0]) if len(words) == 1 else None
+        if split is not None:
+            return "/".join(folders[:depth]), split
+    return "", ""
 
 
 class SplitStem(str):
@@ -164,25 +185,41 @@ class _SuffixIndex:
     """Finds names by any tail of their path, with or without the file's suffix."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._whole: dict[str, list[str]] = defaultdict(list)
-        self._by_layout: dict[str, list[str]] = defaultdict(list)
-        self._tails: dict[str, list[str]] = defaultdict(list)
-        for name in names:
+        self._names = names
+
+    @cached_property
+    def _whole(self) -> NamesByKey:
+        return NamesByKey(self._spellings())
+
+    @cached_property
+    def _by_layout(self) -> NamesByKey:
+        return NamesByKey((layout_key(spelling), name) for spelling, name in self._spellings())
+
+    @cached_property
+    def _tails(self) -> NamesByKey:
+        return NamesByKey(
+            (tail, name) for spelling, name in self._spellings() for tail in _tails_of(spelling)
+        )
+
+    def _spellings(self) -> Iterator[tuple[str, str]]:
+        for name in self._names:
             for spelling in {match_key(name), match_key(stem_of(name))}:
-                self._whole[spelling].append(name)
-                self._by_layout[layout_key(spelling)].append(name)
-                while "/" in spelling:
-                    spelling = spelling.partition("/")[2]
-                    self._tails[spelling].append(name)
+                yield spelling, name
 
     def find(self, stem: str) -> list[str]:
         key = match_key(stem)
         spellings = [key, stem_of(key)] if has_image_suffix(key) else [key]
-        for table in (self._whole, self._by_layout, self._tails):
+        for table in ("_whole", "_by_layout", "_tails"):
             for spelling in spellings:
-                if spelling in table:
-                    return table[spelling]
+                if found := getattr(self, table).get(spelling):
+                    return list(found)
         return []
+
+
+def _tails_of(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
 
 
 def _words_for_unmatched(stem: str, found: list[str], names: Sequence[str]) -> str:

@@ -67,24 +67,34 @@ class ZipDirectory:
     size: int
     shift: int  # bytes that stand before the zip itself
 
-    def entries(self, file: BinaryIO) -> Iterator[ZipEntry]:
-        """The entries one by one, however many are claimed.
+    def entries(self, file: BinaryIO) -> Iterator[tuple[int, ZipEntry]]:
+        """The entries one by one, however many are claimed, each with the place of its line.
 
         Raises ZipDirectoryError where the table breaks off.
         """
-        file.seek(self.offset)
-        left = self.size
-        while left > 0:
-            head = file.read(_ENTRY.size)
-            if len(head) < _ENTRY.size or head[:4] != b"PK\x01\x02":
-                raise ZipDirectoryError("Its table of contents is damaged.")
-            fields = _ENTRY.unpack(head)
-            name_size, extra_size, comment_size = fields[10:13]
-            tail = file.read(name_size + extra_size + comment_size)
-            left -= _ENTRY.size + len(tail)
-            if left < 0 or len(tail) < name_size + extra_size + comment_size:
-                raise ZipDirectoryError("Its table of contents is damaged.")
-            yield self._entry(fields, tail[:name_size], tail[name_size : name_size + extra_size])
+        place = self.offset
+        while place < self.offset + self.size:
+            entry, end = self._read(file, place)
+            yield place, entry
+            place = end
+
+    def entry_at(self, file: BinaryIO, place: int) -> ZipEntry:
+        """The entry whose line starts there. Raises ZipDirectoryError."""
+        return self._read(file, place)[0]
+
+    def _read(self, file: BinaryIO, place: int) -> tuple[ZipEntry, int]:
+        """An entry, and where the next one's line starts."""
+        file.seek(place)
+        head = file.read(_ENTRY.size)
+        if len(head) < _ENTRY.size or head[:4] != b"PK\x01\x02":
+            raise ZipDirectoryError("Its table of contents is damaged.")
+        fields = _ENTRY.unpack(head)
+        name_size, extra_size, comment_size = fields[10:13]
+        tail = file.read(name_size + extra_size + comment_size)
+        end = place + _ENTRY.size + len(tail)
+        if len(tail) < name_size + extra_size + comment_size or end > self.offset + self.size:
+            raise ZipDirectoryError("Its table of contents is damaged.")
+        return self._entry(fields, tail[:name_size], tail[name_size : name_size + extra_size]), end
 
     def _entry(self, fields: tuple[Any, ...], raw_name: bytes, extra: bytes) -> ZipEntry:
         _, made_by, _, flags, method, _, _, crc, packed, size, *_, external, offset = fields

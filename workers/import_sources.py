@@ -4,16 +4,16 @@ Names are listed first and bytes are read on demand. Names are text to match and
 is ever unpacked to a path made from one.
 """
 
+from __future__ import annotations
+
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -24,6 +24,7 @@ from detection.formats.drawn import Drawn
 from detection.formats.reading import Reading
 from detection.formats.registry import FORMATS, open_reading
 from detection.names import has_image_suffix, is_clutter, stem_of, suffix_of
+from detection.names_on_disk import NameList, NameMap, names_from
 from detection.splits import splits_of_folders
 from detection.types import Problem
 from webapp.datasets.import_plans import ImportPlan
@@ -38,8 +39,10 @@ SILENT_SUFFIXES = {".txt", ".md", ".yaml", ".yml", ".names", ".data", ".pbtxt", 
 TELLING_SUFFIXES = {".json", ".csv", ".xml"}
 ARCHIVE_SUFFIXES = {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"}
 
+# Where a file is: in the storage, or in a folder of the server; else in an archive, by number.
+_STORED, _ON_SERVER = "stored", "server"
+
 ReportProblem = Callable[[Problem], None]
-OpenEntry = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 class EntryRefused(ValueError):
@@ -56,44 +59,58 @@ class Photo:
     split: str = ""
 
 
-@dataclass
 class StoredFiles:
-    """The upload's files by name, as the formats' readers see them."""
+    """The upload's files by name, as the formats' readers see them: in flat memory."""
 
-    entries: dict[str, OpenEntry] = field(default_factory=dict)
-    paths: dict[str, Path] = field(default_factory=dict)
-
-    @property
-    def names(self) -> Sequence[str]:
-        return list(self.entries)
+    def __init__(self) -> None:
+        self.names = NameList()
+        self._places: NameMap[str] = NameMap()
+        self._archives: list[SafeArchive] = []
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        return self.entries[name]()
+        kind, _, where = self._places[name].partition(":")
+        if kind == _STORED:
+            return cast(AbstractContextManager[BinaryIO], default_storage.open(where, "rb"))
+        if kind == _ON_SERVER:
+            return open(where, "rb")
+        return self._archives[int(kind)][int(where)].open()
 
     def path(self, name: str) -> Path | None:
-        return self.paths.get(name)
+        kind, _, where = self._places[name].partition(":")
+        if kind == _STORED:
+            return local_path(where)
+        return Path(where) if kind == _ON_SERVER else None
 
-    def add(self, name: str, opener: OpenEntry, path: Path | None, prefix: str = "") -> None:
+    def add_file(self, file: GivenFile) -> None:
+        self._add(file.name, f"{_STORED if file.is_stored else _ON_SERVER}:{file.where}")
+
+    def add_archive(self, archive: SafeArchive, prefix: str) -> None:
+        for number, entry in enumerate(archive):
+            self._add(entry.name, f"{len(self._archives)}:{number}", prefix)
+        self._archives.append(archive)
+
+    def _add(self, name: str, place: str, prefix: str = "") -> None:
         """Register a file; one of a name that is taken gets a folder or a number before it."""
+        if is_clutter(name):
+            return
         chosen, count = f"{prefix}{name}", 1
-        while chosen in self.entries:
+        while not self._places.add(chosen, place):
             count += 1
             chosen = f"{prefix}{count}/{name}"
-        self.entries[chosen] = opener
-        if path is not None:
-            self.paths[chosen] = path
+        self.names.append(chosen)
 
 
 @dataclass
 class Source:
     """Photos with their annotations, in an order that is always the same.
 
-    `refused`: there are annotations, and none of them can be used.
+    `splits` by photo; `refused`: there are annotations, and none of them can be used.
     """
 
     files: StoredFiles
-    photos: list[Photo] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
+    entries: Sequence[str] = ()
+    orphans: Sequence[str] = ()
+    splits: Mapping[str, str] = field(default_factory=dict)
     format: str = PHOTOS
     reading: Reading | None = None
     refused: bool = False
@@ -109,6 +126,17 @@ class Source:
         trace: TracebackType | None,
     ) -> None:
         self.resources.close()
+
+    def photos(self, start: int = 0) -> Iterator[Photo]:
+        """The photos, from that one on."""
+        reading = self.reading
+        for entry in names_from(self.entries, start):
+            split = self.splits.get(entry, "")
+            if reading is None:
+                yield Photo(entry, entry, None, split)
+            else:
+                name, key = reading.name_of(entry), reading.annotation_of.get(entry)
+                yield Photo(name, entry, key, split)
 
     def read(self, entry: str, limit: int) -> bytes:
         """The entry's bytes. Raises EntryRefused: unreadable, or longer than `limit`."""
@@ -140,11 +168,12 @@ def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Sour
     files, resources = StoredFiles(), ExitStack()
     with ExitStack() as stack:
         stack.push(resources)
-        given = list(_given_files(image_import, say))
-        archives = [file for file in given if file.looks_like_zip()]
-        for file in given:
-            if file not in archives:
-                files.add(file.name, file.open, file.path)
+        archives = []
+        for file in _given_files(image_import, say):
+            if file.looks_like_zip():
+                archives.append(file)
+            else:
+                files.add_file(file)
         for file in archives:
             # Two zips may hold files of one name that are not the same.
             prefix = f"{stem_of(file.name)}/" if len(archives) > 1 else ""
@@ -152,10 +181,10 @@ def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Sour
                 _add_zip(files, file, prefix, resources, say)
             except ArchiveError as error:
                 say(Problem(file.name, str(error), "refused"))
-        if files.entries:
+        if files.names:
             source = _arranged(files, resources, say)
             if not ImportPlan.from_json(image_import.plan).splits:
-                source.photos = [replace(photo, split="") for photo in source.photos]
+                source.splits = {}
             stack.pop_all()
             yield source
         else:
@@ -164,11 +193,19 @@ def open_sources(image_import: ImageImport, say: ReportProblem) -> Iterator[Sour
 
 @dataclass(frozen=True)
 class GivenFile:
-    """A file as it was uploaded, or as it lies in a folder of the server; `name` is text."""
+    """A file as it was uploaded, or as it lies in a folder of the server; `name` is text.
+
+    `where`: its name in the storage, or its path on the server.
+    """
 
     name: str
-    open: OpenEntry
-    path: Path | None
+    where: str
+    is_stored: bool = True
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        if self.is_stored:
+            return cast(AbstractContextManager[BinaryIO], default_storage.open(self.where, "rb"))
+        return open(self.where, "rb")
 
     def looks_like_zip(self) -> bool:
         if suffix_of(self.name) == ".zip":
@@ -181,30 +218,24 @@ class GivenFile:
 
 def _given_files(image_import: ImageImport, say: ReportProblem) -> Iterator[GivenFile]:
     if image_import.place is None:
-        for file in image_import.files.all():
-            yield GivenFile(file.name, _stored(file.path), local_path(file.path))
+        for file in image_import.files.iterator(500):
+            yield GivenFile(file.name, file.path)
         return
     place = Place.from_json(image_import.place)
+    found: NameMap[str] = NameMap()
     try:
-        found = list(islice(files_of(place), settings.MAX_ENTRIES + 1))
+        for name, where in files_of(place):
+            found[name] = str(where)
+            if len(found) > settings.MAX_ENTRIES:
+                words = f"It holds more than {settings.MAX_ENTRIES:,} files, which is the limit "
+                words += "(BOXLOOP_MAX_ENTRIES). Import its folders one by one."
+                say(Problem(place.title, words, "refused"))
+                return
     except NoSuchPlace as error:
         say(Problem("", str(error), "refused"))
         return
-    if len(found) > settings.MAX_ENTRIES:
-        words = f"It holds more than {settings.MAX_ENTRIES:,} files, which is the limit "
-        words += "(BOXLOOP_MAX_ENTRIES). Import its folders one by one."
-        say(Problem(place.title, words, "refused"))
-        return
-    for name, where in found:
-        if place.kind == SERVER:
-            path = Path(where)
-            yield GivenFile(name, partial(path.open, "rb"), path)
-        else:
-            yield GivenFile(name, _stored(where), local_path(where))
-
-
-def _stored(name: str) -> OpenEntry:
-    return lambda: default_storage.open(name, "rb")
+    for name, where in found.pairs():
+        yield GivenFile(name, where, is_stored=place.kind != SERVER)
 
 
 def _add_zip(
@@ -214,6 +245,7 @@ def _add_zip(
         max_entries=settings.MAX_ENTRIES,
         max_entry_bytes=settings.MAX_UPLOAD_BYTES,
         max_total_bytes=settings.MAX_UNPACKED_BYTES,
+        entries_setting="BOXLOOP_MAX_ENTRIES",
     )
     with ExitStack() as stack:
         stored = stack.enter_context(file.open())
@@ -226,15 +258,12 @@ def _add_zip(
         for problem in archive.problems:
             place = f"{file.name}: {problem.file}" if problem.file else file.name
             say(Problem(place, problem.message, problem.severity))
-        for entry in archive.entries:
-            files.add(entry.name, entry.open, None, prefix)
+        files.add_archive(archive, prefix)
         resources.push(stack.pop_all())
 
 
 def _arranged(files: StoredFiles, resources: ExitStack, say: ReportProblem) -> Source:
     """Sort the names into photos and annotations, and index the annotations."""
-    for name in [name for name in files.entries if is_clutter(name)]:
-        del files.entries[name]
     source = Source(files, resources=resources)
     try:
         source.reading = reading = open_reading(files, say)
@@ -242,26 +271,18 @@ def _arranged(files: StoredFiles, resources: ExitStack, say: ReportProblem) -> S
         # The photos are still good.
         say(Problem("", str(error), "refused"))
         source.refused, reading = True, None
-    used: set[str] = set()
+    used: NameMap[int] = NameMap()
     if reading is None:
-        images = [name for name in files.entries if has_image_suffix(name)]
-        splits = splits_of_folders(images)
-        source.photos = [Photo(name, name, None, splits.get(name, "")) for name in images]
+        source.entries = NameList(name for name in files.names if has_image_suffix(name))
+        source.splits = splits_of_folders(source.entries, NameMap())
     else:
         resources.callback(reading.close)
         source.format = FORMATS[reading.format].title
-        source.photos = [
-            Photo(
-                reading.name_of(name),
-                name,
-                reading.annotation_of.get(name),
-                reading.splits.get(name, ""),
-            )
-            for name in reading.image_names
-        ]
-        source.orphans = [] if reading.read_picture else list(reading.orphans)
-        used = set(reading.files)
-    for name in files.entries:
+        source.entries, source.splits = reading.image_names, reading.splits
+        source.orphans = () if reading.read_picture else reading.orphans
+        for name in reading.files:
+            used.add(name, 1)
+    for name in files.names:
         if not has_image_suffix(name) and name not in used:
             _judge_other(files, name, source.refused, say)
     return source
@@ -280,5 +301,5 @@ def _judge_other(files: StoredFiles, name: str, told: bool, say: ReportProblem) 
     elif suffix not in SILENT_SUFFIXES:
         words = f"A {suffix} file is neither a photo nor an annotation that is read. Left out."
         say(Problem(name, words, "refused"))
-    elif len(files.entries) == 1:
+    elif len(files.names) == 1:
         say(Problem(name, "It is neither a photo nor a zip of photos. Left out.", "refused"))

@@ -8,11 +8,12 @@ it was: what is committed is there for good, and what is not is done again, from
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
+from itertools import islice
 
 from django.db import transaction
 
+from detection.names_on_disk import names_from
 from detection.types import Problem
 from webapp.datasets.import_plans import ImportPlan
 from webapp.datasets.intake import StoredPhoto, save_rows
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 COUNTS = ("num_found", "num_done", "num_taken", "num_known", "num_refused", "num_boxes")
 MAX_PROBLEMS = 2000
 ORPHANS_AT_ONCE = 50
-T = TypeVar("T")
 
 
 def run_import(import_id: int, worker: str) -> None:
@@ -86,11 +86,11 @@ class Importer:
         for source in open_sources(self.row, self.say):
             with source:
                 self.keeper.check()
-                self.counts["num_found"] += len(source.photos)
+                self.counts["num_found"] += len(source.entries)
                 if source.format:
                     self.row.format = source.format
                 skip = max(0, self.num_passed - before)
-                items = len(source.photos) + len(source.orphans)
+                items = len(source.entries) + len(source.orphans)
                 before += items
                 if skip < items or not items:
                     self._take_source(source, skip)
@@ -101,10 +101,9 @@ class Importer:
     def _take_source(self, source: Source, skip: int) -> None:
         self.boxes.take_label_map(source, self.say)
         self._commit()
-        photos = source.photos[skip:]
-        orphans = source.orphans[max(0, skip - len(source.photos)) :]
+        orphans = names_from(source.orphans, max(0, skip - len(source.entries)))
         with PhotoPipeline(self.project, self.row.split) as pipeline:
-            for batch in pipeline.batches(source, photos):
+            for batch in pipeline.batches(source, source.photos(skip)):
                 self.keeper.check()
                 with transaction.atomic():
                     self._take_batch(source, batch)
@@ -212,6 +211,6 @@ class Importer:
         return found[0] if len(found) == 1 else None
 
 
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _chunks(names: Iterator[str], size: int) -> Iterator[list[str]]:
+    while chunk := list(islice(names, size)):
+        yield chunk

@@ -15,14 +15,14 @@ from typing import Any
 
 from detection.formats.dataset import Dataset, DatasetError, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError, Drawn
-from detection.formats.files import FileRefused, Files, read_file
+from detection.formats.files import FileRefused, Files, image_names, read_file
 from detection.formats.json_stream import JsonStream
 from detection.formats.reading import Reading, Say, reading_of_spool
 from detection.formats.sink import Sink
 from detection.formats.spool import Spool
 from detection.images import sha256_of
 from detection.label_map import LabelMap, LabelMapItem, LabelNameError, clean_label_name
-from detection.names import folder_name, has_image_suffix, visible
+from detection.names import folder_name, visible
 from detection.splits import SPLITS
 from detection.types import Box, Problem
 
@@ -54,7 +54,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         spool.close()
         raise DatasetError(str(error)) from None
     spool.index()
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
 
     def row(key: str) -> dict[str, Any]:
         text = spool.extra(key)

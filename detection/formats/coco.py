@@ -18,14 +18,14 @@ from typing import Any, BinaryIO
 
 from detection.formats.dataset import Dataset, DatasetError, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError, Drawn
-from detection.formats.files import Files
+from detection.formats.files import Files, image_names
 from detection.formats.json_stream import JsonStream
 from detection.formats.reading import Reading, Say, reading_of_spool
 from detection.formats.run_lengths import RunLengthError, bounds_of_run_lengths
 from detection.formats.sink import Sink
 from detection.formats.spool import Spool
 from detection.label_map import LabelMap, LabelMapItem, LabelNameError, clean_label_name
-from detection.names import base_name, has_image_suffix, visible
+from detection.names import base_name, visible
 from detection.splits import split_in
 from detection.types import Box, Problem
 
@@ -97,9 +97,8 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         kept = [index for index, box in enumerate(found.boxes) if box.label]
         return _only(found, kept)
 
-    image_names = [name for name in files.names if has_image_suffix(name)]
     label_map = categories.label_map(say, names[0])
-    return reading_of_spool(KEY, spool, image_names, say, drawn=drawn, label_map=label_map)
+    return reading_of_spool(KEY, spool, image_names(files), say, drawn=drawn, label_map=label_map)
 
 
 def _boxes(count: int) -> str:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from detection.formats.dataset import Dataset, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError
-from detection.formats.files import Files
+from detection.formats.files import Files, image_names
 from detection.formats.numbers import NumberRefused, parse_number
 from detection.formats.reading import Reading, Say, read_each, reading_of_spool
 from detection.formats.sink import Sink
@@ -106,7 +106,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         lambda stream, name, prefix: _read_file(stream, name, prefix, spool, say),
     )  # fmt: skip
     spool.index()
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
     return reading_of_spool(KEY, spool, images, say)
 
 

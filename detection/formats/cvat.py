@@ -18,7 +18,7 @@ from lxml import etree
 
 from detection.formats.dataset import Dataset, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError
-from detection.formats.files import Files
+from detection.formats.files import Files, image_names
 from detection.formats.numbers import NumberRefused, parse_number
 from detection.formats.reading import Reading, Say, read_each, reading_of_spool
 from detection.formats.sink import Sink
@@ -26,7 +26,7 @@ from detection.formats.spool import Spool
 from detection.formats.voc_xml import xml_text
 from detection.geometry import bounds_of_points, bounds_of_turned_box
 from detection.label_map import LabelNameError, clean_label_name
-from detection.names import has_image_suffix, visible
+from detection.names import visible
 from detection.splits import split_in
 from detection.types import Box, Problem
 
@@ -50,7 +50,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         lambda stream, name, prefix: _read_file(stream, name, prefix, spool, labels, say),
     )  # fmt: skip
     spool.index()
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
     return reading_of_spool(KEY, spool, images, say, labels=list(labels))
 
 

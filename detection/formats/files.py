@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from detection.archive import ArchiveError, Limits, SafeArchive
 from detection.formats.dataset import DatasetError
 from detection.names import has_image_suffix, is_clutter
+from detection.names_on_disk import NameList
 
 
 class FileRefused(ValueError):
@@ -52,6 +53,11 @@ def read_head(files: Files, name: str, size: int = 64 * 1024) -> bytes:
             return stream.read(size)
     except (ArchiveError, OSError):
         return b""
+
+
+def image_names(files: Files) -> NameList:
+    """The names that look like images', in order."""
+    return NameList(name for name in files.names if has_image_suffix(name))
 
 
 class FolderFiles:

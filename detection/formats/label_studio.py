@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from detection.formats.dataset import Dataset, DatasetError, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError
-from detection.formats.files import Files
+from detection.formats.files import Files, image_names
 from detection.formats.json_stream import JsonStream
 from detection.formats.reading import Reading, Say, reading_of_spool
 from detection.formats.sink import Sink
@@ -76,7 +76,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
     if not used:
         raise DatasetError("None of the Label Studio files can be read.")
     spool.index()
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
     return reading_of_spool(
         KEY, spool, images, say, respell=lambda name: _UPLOADED.sub("", base_name(name), count=1)
     )

@@ -15,13 +15,14 @@ from typing import Any
 
 from detection.formats.dataset import Dataset, DatasetItem, WriteReport
 from detection.formats.drawn import AnnotationError, Drawn
-from detection.formats.files import FileRefused, Files, read_file
+from detection.formats.files import FileRefused, Files, image_names, read_file
 from detection.formats.reading import Reading, Say
 from detection.formats.sink import Sink
 from detection.geometry import Corners, bounds_of_points
 from detection.label_map import LabelNameError, clean_label_name
-from detection.names import base_name, has_image_suffix, stem_of, visible
-from detection.pairing import pair_annotations
+from detection.names import base_name, stem_of, visible
+from detection.names_on_disk import NameList, NameMap
+from detection.pairing import match_annotations
 from detection.splits import SPLITS, split_in
 from detection.types import Box, Problem
 
@@ -41,7 +42,7 @@ def recognise(head: bytes) -> bool:
 
 def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
     """Pair the JSON files ``names`` with images, by path, else by their ``imagePath``."""
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
 
     def image_in(name: str) -> str | None:
         try:
@@ -50,16 +51,19 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
             return None
         return path if isinstance(path, str) else None
 
-    pairing = pair_annotations(images, names, image_in)
-    splits = {image: split_of_folder(image) for image in images}
+    matches = match_annotations(images, names, image_in)
+    splits: NameMap[str] = NameMap()
+    for image in images:
+        if split := split_of_folder(image):
+            splits[image] = split
     return Reading(
         KEY,
         images,
         lambda name: _drawn(_parse(files, name), name),
-        {image: name for name, image in pairing.pairs},
-        pairing.annotations_alone,
-        splits={image: split for image, split in splits.items() if split},
-        why={problem.file: problem.message for problem in pairing.problems},
+        matches.annotation_of,
+        NameList(name for name in names if name not in matches.image_of),
+        splits=splits,
+        why={name: problem.message for name, problem in matches.problems.items()},
     )
 
 

@@ -19,6 +19,7 @@ from detection.formats.spool import Spool
 from detection.images import ImageRefused, check_decodes, probe_image, upright_jpeg_bytes
 from detection.label_map import LabelMap
 from detection.names import visible
+from detection.names_on_disk import NameList, NameMap
 from detection.pairing import ImageMatcher
 from detection.splits import SPLITS
 from detection.types import Box, LabelledImage, Problem
@@ -108,9 +109,10 @@ def reading_of_spool(
     ``respell`` gives a second spelling of an image's name, tried where the first means none.
     """
     matcher = ImageMatcher(image_names)
-    keys: dict[str, list[str]] = {}
-    splits: dict[str, str] = {}
-    orphans: dict[str, None] = {}
+    annotation_of: NameMap[str] = NameMap()
+    several: dict[str, list[str]] = {}
+    splits: NameMap[str] = NameMap()
+    orphans: NameMap[int] = NameMap()
     why: dict[str, str] = {}
     shared = spool.shared_names()
     places: dict[str, tuple[str, str]] = {}
@@ -123,18 +125,21 @@ def reading_of_spool(
         if not found and respell is not None:
             found = matcher.match(respell(name), file)
         if len(found) != 1:
-            orphans[key] = None
+            orphans[key] = len(found)
             if len(found) > 1:
                 could_be = f"{visible(found[0])} or {visible(found[1])}"
                 why[key] = f"It could be {could_be} (named in {visible(file)}). Left out."
             continue
-        names = keys.setdefault(found[0], [])
-        if key not in names:
-            names.append(key)
+        first = annotation_of.setdefault(found[0], key)
+        if first != key:
+            names = several.setdefault(found[0], [first])
+            if key not in names:
+                names.append(key)
         if split and splits.setdefault(found[0], split) != split:
             words = f"It is in {splits[found[0]]} and in {split}; the first was taken."
             say(Problem(found[0], words, "mended"))
-    several = {image: names for image, names in keys.items() if len(names) > 1}
+    for image in several:
+        annotation_of[image] = image
     one = drawn or spool.drawn
 
     def read(key: str) -> Drawn:
@@ -145,8 +150,8 @@ def reading_of_spool(
         format_key,
         image_names,
         read,
-        {image: image if image in several else names[0] for image, names in keys.items()},
-        list(orphans),
+        annotation_of,
+        NameList(orphans),
         label_map,
         labels,
         splits,
@@ -204,7 +209,7 @@ def dataset_of(
     map lacks. Without ``pictures`` only their sizes are read. Raises DatasetError.
     """
     label_map = label_map or own_label_map(reading)
-    by_split: dict[str, list[str]] = {split: [] for split in (*SPLITS, NO_SPLIT)}
+    by_split = {split: NameList() for split in (*SPLITS, NO_SPLIT)}
     alone = 0
     for name in reading.image_names:
         if name not in reading.annotation_of:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from detection.formats import (
     bundle,
@@ -18,11 +19,12 @@ from detection.formats import (
 )
 from detection.formats.dataset import Dataset, DatasetError, WriteReport
 from detection.formats.drawn import AnnotationError
-from detection.formats.files import FileRefused, Files, read_file, read_head
+from detection.formats.files import FileRefused, Files, image_names, read_file, read_head
 from detection.formats.reading import Reading, Say
 from detection.formats.sink import Sink
 from detection.label_map import LabelMap, LabelMapError, parse_label_map
-from detection.names import base_name, has_image_suffix, stem_of, suffix_of, visible
+from detection.names import base_name, stem_of, suffix_of, visible
+from detection.names_on_disk import NameList, NameMap
 from detection.splits import splits_of_folders
 from detection.types import Problem
 
@@ -30,6 +32,8 @@ _HEAD = 16 * 1024
 _MAX_LABEL_MAP = 4 * 1024 * 1024
 # So many files of a kind are looked into; a set of thousands is of one kind throughout.
 _LOOKED_AT = 40
+# Of the files that are looked into.
+_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".txt")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Found:
     """A format that was recognised, and the files that hold it."""
 
     format: Format
-    names: tuple[str, ...]
+    names: Sequence[str]
 
 
 def recognise(files: Files) -> list[Found]:
@@ -85,24 +89,27 @@ def recognise(files: Files) -> list[Found]:
 
     Files are told by what is in them; a name only says which are worth a look.
     """
-    found: dict[str, list[str]] = {key: [] for key in FORMATS}
-    by_suffix: dict[str, list[str]] = {}
+    found: dict[str, Sequence[str]] = {}
+    by_suffix = {suffix: NameList() for suffix in _SUFFIXES}
+    records: list[str] = []
     for name in files.names:
-        if not has_image_suffix(name):
-            by_suffix.setdefault(suffix_of(name), []).append(name)
+        if (suffix := suffix_of(name)) in by_suffix:
+            by_suffix[suffix].append(name)
         is_named_so = tfrecord_dataset.is_record_name(base_name(name))
         if is_named_so and tfrecord_dataset.recognise(read_head(files, name, 12)):
-            found["tfrecord"].append(name)
-    _look_at_json(files, by_suffix.get(".json", []), found)
-    _look_at_xml(files, by_suffix.get(".xml", []), found)
-    for name in by_suffix.get(".csv", []):
-        if csv_table.recognise(read_head(files, name, _HEAD)):
-            found["csv"].append(name)
+            records.append(name)
+    found["tfrecord"] = records
+    found |= _look_at_json(files, by_suffix[".json"], bool(records))
+    found |= _look_at_xml(files, by_suffix[".xml"])
+    found["csv"] = [
+        name for name in by_suffix[".csv"] if csv_table.recognise(read_head(files, name, _HEAD))
+    ]
     found["yolo"] = _yolo_files(files, by_suffix)
-    return [Found(FORMATS[key], tuple(found[key])) for key in _ORDER if found[key]]
+    return [Found(FORMATS[key], found[key]) for key in _ORDER if found[key]]
 
 
-def _look_at_json(files: Files, names: Sequence[str], found: dict[str, list[str]]) -> None:
+def _look_at_json(files: Files, names: Sequence[str], known: bool) -> dict[str, Sequence[str]]:
+    found = {key: NameList() for key in ("boxloop", "labelme", "labelstudio", "coco")}
     lists: list[str] = []
     for name in names:
         head = read_head(files, name, _HEAD)
@@ -116,35 +123,40 @@ def _look_at_json(files: Files, names: Sequence[str], found: dict[str, list[str]
             found["coco"].append(name)
         elif b'"image_id"' in head:
             lists.append(name)
-    if not any(found.values()):
-        found["coco"] = lists  # COCO results: it is read, and refused by name
+    if not known and not any(found.values()):
+        found["coco"].extend(lists)  # COCO results: it is read, and refused by name
+    return {**found}
 
 
-def _look_at_xml(files: Files, names: Sequence[str], found: dict[str, list[str]]) -> None:
-    heads = {name: read_head(files, name, _HEAD) for name in names[:_LOOKED_AT]}
-    cvat_names = [name for name, head in heads.items() if cvat.recognise(head)]
-    if cvat_names:
-        rest = names[_LOOKED_AT:]
-        found["cvat"] = cvat_names + [
-            name for name in rest if cvat.recognise(read_head(files, name, _HEAD))
-        ]
-    found["voc"] = [name for name in names if name not in set(found["cvat"])]
+def _look_at_xml(files: Files, names: NameList) -> dict[str, Sequence[str]]:
+    def is_cvat(name: str) -> bool:
+        return cvat.recognise(read_head(files, name, _HEAD))
+
+    if not any(map(is_cvat, names[:_LOOKED_AT])):
+        return {"cvat": [], "voc": names}
+    cvat_names = [name for name in names if is_cvat(name)]
+    others = set(cvat_names)
+    return {"cvat": cvat_names, "voc": NameList(name for name in names if name not in others)}
 
 
-def _yolo_files(files: Files, by_suffix: dict[str, list[str]]) -> list[str]:
+def _yolo_files(files: Files, by_suffix: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """Label files, and ``data.yaml``: a set of negatives alone has nothing else."""
     settings = [
         name
         for suffix in (".yaml", ".yml")
-        for name in by_suffix.get(suffix, [])
+        for name in by_suffix[suffix]
         if yolo.is_data_yaml(read_head(files, name, _HEAD))
     ]
-    texts = by_suffix.get(".txt", [])
+    texts = by_suffix[".txt"]
     if settings:
-        return settings + texts
-    images = {base_name(stem_of(name)) for name in files.names if has_image_suffix(name)}
-    beside = [name for name in texts if base_name(stem_of(name)) in images or not images]
-    for name in beside[:_LOOKED_AT]:
+        return NameList(chain(settings, texts))
+    if not texts:
+        return []
+    images: NameMap[int] = NameMap()
+    for name in image_names(files):
+        images.add(base_name(stem_of(name)), 1)
+    beside = (name for name in texts if not images or base_name(stem_of(name)) in images)
+    for name in islice(beside, _LOOKED_AT):
         if yolo.recognise(read_head(files, name, _HEAD)):
             return texts
     return []
@@ -187,7 +199,7 @@ def open_reading(
     reading.files = chosen.names
     reading.numbers_are_meant = own is not None or chosen.format.key == "boxloop"
     if not reading.splits:
-        reading.splits = splits_of_folders(reading.image_names)
+        reading.splits = splits_of_folders(reading.image_names, NameMap())
     return reading
 
 

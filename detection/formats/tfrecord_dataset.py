@@ -37,6 +37,7 @@ from detection.label_map import (
     write_label_map,
 )
 from detection.names import UniquePaths, base_name, has_image_suffix, layout_key
+from detection.names_on_disk import NameList
 from detection.splits import split_in
 from detection.types import Problem
 
@@ -70,7 +71,7 @@ def read(
     except RecordError as error:
         records.close()
         raise DatasetError(str(error)) from None
-    image_names = list(records.spool.names())
+    image_names = NameList(records.spool.names())
     if not image_names:
         raise DatasetError("There is no record with a picture in it.")
     reading = reading_of_spool(KEY, records.spool, image_names, say, drawn=records.drawn)

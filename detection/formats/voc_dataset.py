@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -14,15 +14,16 @@ from detection.formats.dataset import (
     DatasetItem,
     WriteReport,
 )
-from detection.formats.files import FileRefused, Files, read_file
+from detection.formats.files import FileRefused, Files, image_names, read_file
 from detection.formats.reading import Reading
 from detection.formats.sink import Sink
 from detection.formats.voc import VocError, VocFolder, parse_voc, write_voc
 from detection.formats.voc_xml import MAX_XML_BYTES
 from detection.images import ImageRefused, check_decodes, upright_jpeg_bytes
 from detection.label_map import LabelMap, write_label_map
-from detection.names import base_name, folder_name, has_image_suffix, stem_of, visible
-from detection.pairing import pair_annotations
+from detection.names import base_name, folder_name, stem_of, visible
+from detection.names_on_disk import NameList, NameMap
+from detection.pairing import match_annotations
 from detection.splits import SPLITS, SplitError, SplitStem, match_each, parse_split_file
 from detection.types import Box, LabelledImage, Problem
 
@@ -45,7 +46,7 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
     Split files are ``train.txt``, ``val.txt`` and ``test.txt`` in ``ImageSets/Main``, in
     ``splits`` or at the top, in one folder of the data.
     """
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
 
     def parse(name: str) -> bytes:
         try:
@@ -59,16 +60,15 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
         except VocError:
             return None
 
-    pairing = pair_annotations(images, names, filename_in)
-    annotation_of = {image: name for name, image in pairing.pairs}
+    matches = match_annotations(images, names, filename_in)
     return Reading(
         KEY,
         images,
         lambda name: parse_voc(parse(name), name).drawn(),
-        annotation_of,
-        list(pairing.annotations_alone),
-        splits=_own_splits(files, sorted(annotation_of), say),
-        why={problem.file: problem.message for problem in pairing.problems},
+        matches.annotation_of,
+        NameList(name for name in names if name not in matches.image_of),
+        splits=_own_splits(files, matches.annotation_of, say),
+        why={name: problem.message for name, problem in matches.problems.items()},
     )
 
 
@@ -110,15 +110,15 @@ def label_map_of(folder: VocFolder, names: Iterable[str]) -> LabelMap:
     return LabelMap.from_names(sorted(counts, key=lambda label: (-counts[label], label)))
 
 
-def _own_splits(files: Files, labelled: list[str], say: Say) -> dict[str, str]:
-    split_of: dict[str, str] = {}
+def _own_splits(files: Files, labelled: Collection[str], say: Say) -> Mapping[str, str]:
+    split_of: NameMap[str] = NameMap()
     for split, name in _split_files(files).items():
         try:
             stems = parse_split_file(read_file(files, name, _MAX_LIST_BYTES), base_name(name))
         except (SplitError, FileRefused) as error:
             say(Problem(name, str(error).partition(": ")[2] or str(error), "refused"))
             continue
-        for stem, image in match_each(stems, labelled):
+        for stem, image in match_each(stems, sorted(labelled)):
             if isinstance(image, SplitError):
                 words = str(image).partition(": ")[2]
                 line = stem.line if isinstance(stem, SplitStem) else None

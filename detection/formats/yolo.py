@@ -15,7 +15,7 @@ from contextlib import ExitStack
 
 from detection.formats.dataset import Dataset, WriteReport
 from detection.formats.drawn import AnnotationError, Drawn
-from detection.formats.files import FileRefused, Files, read_file, read_head
+from detection.formats.files import FileRefused, Files, image_names, read_file, read_head
 from detection.formats.numbers import NumberRefused, parse_number
 from detection.formats.reading import Reading, Say
 from detection.formats.sink import Sink
@@ -30,8 +30,9 @@ from detection.formats.yolo_data import (
     read_settings,
     read_splits,
 )
-from detection.names import base_name, has_image_suffix, layout_key, stem_of, suffix_of, visible
-from detection.pairing import pair_annotations
+from detection.names import base_name, layout_key, stem_of, suffix_of, visible
+from detection.names_on_disk import NameList
+from detection.pairing import match_annotations
 from detection.types import Box, Problem
 
 __all__ = ["KEY", "is_data_yaml", "read", "recognise", "write"]
@@ -56,24 +57,23 @@ def read(files: Files, say: Say, names: Sequence[str]) -> Reading:
 
     Raises DatasetError where the data cannot be used.
     """
-    images = [name for name in files.names if has_image_suffix(name)]
+    images = image_names(files)
     settings, settings_file = read_settings(files, say)
     classes = read_classes(files, settings, settings_file, say)
-    texts = [
+    texts = NameList(
         name for name in files.names
         if suffix_of(name) == ".txt" and base_name(name).lower() not in NAME_LISTS
-    ]  # fmt: skip
-    pairing = pair_annotations(images, texts, lambda name: None)
-    annotation_of = {image: text for text, image in pairing.pairs}
-    splits = read_splits(files, settings, settings_file, images, pairing.annotations_alone, say)
-    lists = {name for name in pairing.annotations_alone if not _is_label_file(files, name)}
-    orphans = [name for name in pairing.annotations_alone if name not in lists]
-    missing = [name for name in images if name not in annotation_of]
+    )  # fmt: skip
+    matches = match_annotations(images, texts, lambda name: None)
+    alone = NameList(name for name in texts if name not in matches.image_of)
+    splits = read_splits(files, settings, settings_file, images, alone, say)
+    orphans = NameList(name for name in alone if _is_label_file(files, name))
+    annotation_of = matches.annotation_of
+    missing = NameList(name for name in images if annotation_of.add(name, _NO_FILE + name))
     if missing:
         words = f"{len(missing):,} images have no label file, such as {visible(missing[0])}. "
         words += "They were taken as negatives: images that show none of the classes."
         say(Problem(settings_file or missing[0], words, "note"))
-        annotation_of |= {name: _NO_FILE + name for name in missing}
 
     def drawn(key: str) -> Drawn:
         if key.startswith(_NO_FILE):

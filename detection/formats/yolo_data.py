@@ -15,6 +15,7 @@ from detection.formats.files import FileRefused, Files, read_file, read_head
 from detection.formats.reading import Say
 from detection.label_map import LabelMap, LabelNameError, clean_label_name
 from detection.names import base_name, folder_name, suffix_of, visible
+from detection.names_on_disk import NameList, NameMap
 from detection.pairing import ImageMatcher
 from detection.splits import SPLITS, split_in
 from detection.types import Problem
@@ -149,12 +150,12 @@ def read_splits(
     files: Files,
     settings: dict[str, Any],
     file: str,
-    images: list[str],
+    images: Sequence[str],
     texts: Sequence[str],
     say: Say,
-) -> dict[str, str]:
+) -> Mapping[str, str]:
     """Splits as ``data.yaml`` says them, else as lists of images called train.txt and so on."""
-    chosen: dict[str, str] = {}
+    chosen: NameMap[str] = NameMap()
     said: list[tuple[str, str]] = []
     for split in SPLITS:
         value = settings.get(split) or (settings.get("valid") if split == "val" else None)
@@ -185,10 +186,10 @@ def _images_at(
     settings: dict[str, Any],
     file: str,
     place: str,
-    images: list[str],
+    images: Sequence[str],
     matcher: ImageMatcher,
     say: Say,
-) -> list[str]:
+) -> Sequence[str]:
     """The images that a split's folder, list or pattern means, among those that are here."""
     root = settings.get("path")
     bases = [folder_name(file)]
@@ -201,14 +202,14 @@ def _images_at(
             if text is not None:
                 return _images_in_list(files, text, matcher, say)
         prefix = f"{path}/" if path else ""
-        found = [name for name in images if name.startswith(prefix)]
+        found = NameList(name for name in images if name.startswith(prefix))
         if found and path:
             return found
     # Roboflow writes ../train/images for train/images; others, paths of their own machine.
     tail = [part for part in place.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     while tail:
         wanted = "/".join(tail) + "/"
-        found = [name for name in images if f"/{wanted}" in f"/{name}"]
+        found = NameList(name for name in images if f"/{wanted}" in f"/{name}")
         if found:
             return found
         tail.pop(0)
@@ -219,22 +220,22 @@ def _tidy(path: str) -> str:
     return posixpath.normpath(path.replace("\\", "/")).lstrip("/").removeprefix("./").strip(".")
 
 
-def _images_in_list(files: Files, text: str, matcher: ImageMatcher, say: Say) -> list[str]:
+def _images_in_list(files: Files, text: str, matcher: ImageMatcher, say: Say) -> Sequence[str]:
     try:
         lines = read_file(files, text, MAX_TEXT * 4).decode("utf-8-sig", "replace").splitlines()
     except FileRefused as error:
         say(Problem(text, str(error), "refused"))
         return []
-    found: dict[str, None] = {}
+    found: NameMap[int] = NameMap()
     for number, line in enumerate(lines, 1):
         name = line.strip()
         if not name or name.startswith("#"):
             continue
         matches = matcher.match(name, text)
         if len(matches) == 1:
-            found[matches[0]] = None
+            found[matches[0]] = number
         else:
             which = "no image that is here" if not matches else "two images"
             words = f"{visible(name, 120)!r} means {which}. Passed over."
             say(Problem(text, words, "refused", number))
-    return list(found)
+    return NameList(found)

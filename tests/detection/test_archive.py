@@ -130,6 +130,8 @@ def test_entries_are_counted_before_and_while_reading():
     file = packed(*[(f"{n}.txt", b"") for n in range(20)])
     with pytest.raises(ArchiveError, match=r"It has 20 entries; the limit is 10\. Split it"):
         SafeArchive(file, Limits(max_entries=10))
+    with pytest.raises(ArchiveError, match=r"limit raised \(THAT\)"):
+        SafeArchive(file, Limits(max_entries=10, entries_setting="THAT"))
     data = bytearray(file.getvalue())
     at = data.rindex(b"PK\x05\x06")
     data[at + 8 : at + 12] = struct.pack("<HH", 1, 1)  # lies about the count
@@ -230,6 +232,8 @@ def test_a_zip_after_other_bytes_and_a_large_zip_are_read():
 
 def test_more_than_65535_entries_are_read():
     file = packed(*[(f"{n}", b"") for n in range(65_600)], compression=zipfile.ZIP_STORED)
-    archive = SafeArchive(file, Limits(max_entries=70_000))
+    with pytest.raises(ArchiveError, match="the limit is 50,000 for an archive of its size"):
+        SafeArchive(file)
+    archive = SafeArchive(file, Limits(max_tiny_entries=70_000))
     assert len(archive.entries) == 65_600
     assert archive.entries[-1].read() == b""
