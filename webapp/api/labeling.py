@@ -14,6 +14,7 @@ from webapp.datasets.models import Image
 from webapp.labeling.edits import Edit, RefusedEdit, StaleEdit, apply_edit, shown_annotations
 from webapp.labeling.labels import label_rows
 from webapp.labeling.order import place_of
+from webapp.labeling.review import marks_of
 from webapp.projects.access import get_project
 
 router = Router()
@@ -63,6 +64,7 @@ def read_image(request: HttpRequest, image_id: int) -> dict[str, Any]:
         "split": image.split,
         "revision": image.revision,
         "annotations": shown_annotations(image),
+        **marks_of(image),
         "previous_id": place.previous_id,
         "next_id": place.next_id,
         "position": place.position,

@@ -4,6 +4,7 @@ import math
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -155,8 +156,9 @@ def _write(image: Image, edit: Edit, before: dict[uuid.UUID, Row], user: Any) ->
     # Bringing a box back does not make it one's own, nor new.
     trash = _in_trash(image, unknown) if unknown else {}
     rows = []
-    for row in edit.upserts:
-        made_by, made_at = trash.get(row["id"], (person, now))
+    for place, row in enumerate(edit.upserts):
+        # Boxes are shown in the order of their making, those of one edit too.
+        made_by, made_at = trash.get(row["id"], (person, now + timedelta(microseconds=place)))
         rows.append(row | {
             "image_id": image.pk, "created_by_id": made_by, "created_at": made_at,
             "changed_by_id": person, "changed_at": now,

@@ -170,6 +170,13 @@ def verdict_of(image: Image, viewer: Any) -> dict[str, Any]:
     }
 
 
+def marks_of(image: Image) -> dict[str, Any]:
+    """What the editor's head says of an image: {"verdict": "sent_back", "open_comments": 2}."""
+    verdict = ImageReview.objects.filter(image=image).values_list("verdict", flat=True).first()
+    open_comments = image.comments.filter(resolved_at=None).count()
+    return {"verdict": verdict or "", "open_comments": open_comments}
+
+
 def waiting_in(project: Project) -> QuerySet[Image]:
     """The kept images that wait for a reviewer."""
     return Image.objects.kept().filter(TO_REVIEW, project=project).order_by("pk")

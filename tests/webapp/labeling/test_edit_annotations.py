@@ -31,6 +31,16 @@ def test_stores_a_box(client_of: Any, annotator: Any, project: Any, image: Any) 
     assert image.box_count == 1
 
 
+def test_boxes_of_one_edit_keep_their_order(
+    client_of: Any, annotator: Any, project: Any, image: Any
+) -> None:
+    client, rows = client_of(annotator), [box(project) for _ in range(8)]
+    patch(client, image, upserts=rows)
+    read = client.get(f"/api/images/{image.pk}").json()
+    assert [row["id"] for row in read["annotations"]] == [row["id"] for row in rows]
+    assert (read["verdict"], read["open_comments"]) == ("", 0)
+
+
 def test_the_same_operation_twice_is_applied_once(
     client_of: Any, annotator: Any, project: Any, image: Any
 ) -> None:

@@ -53,6 +53,8 @@ def test_sent_back_with_words_and_done_again(
     assert (answer.json()["state"], answer.json()["verdict"]) == ("in_progress", "sent_back")
     told = state_of(client_of(annotator), image)
     assert [comment["text"] for comment in told["comments"]] == ["The tail belongs to it."]
+    head = client_of(annotator).get(f"/api/images/{image.pk}").json()
+    assert (head["verdict"], head["open_comments"]) == ("sent_back", 1)
     assert not told["waiting"]
     patch(client_of(annotator), image, base_revision=1, state="done")
     assert state_of(client, image)["waiting"]
