@@ -20,6 +20,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_routes = {
     "workers.tasks.import_images": {"queue": "default"},
     "workers.tasks.check_health": {"queue": "default"},
+    "workers.tasks.export_dataset": {"queue": "default"},
+    "workers.tasks.change_dataset": {"queue": "default"},
     "workers.tasks.train": {"queue": "gpu"},
     "workers.tasks.take_in_base": {"queue": "default"},
     "workers.tasks.export_model": {"queue": "default"},

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from webapp.bases.models import BaseArrival
 from webapp.datasets.health_models import HealthCheck
+from webapp.datasets.job_models import DatasetExport, DatasetWork
+from webapp.datasets.kept_exports import remove_old_exports
 from webapp.datasets.models import ImageImport
 from webapp.datasets.uploads import cancel_abandoned_drafts
 from webapp.inference.models import DetectionRequest
@@ -32,6 +34,8 @@ WORK: list[tuple[type[LeasedRow], Any]] = [
     (ModelExport, tasks.export_model),
     (DetectionRequest, tasks.detect),
     (HealthCheck, tasks.check_health),
+    (DatasetExport, tasks.export_dataset),
+    (DatasetWork, tasks.change_dataset),
 ]
 
 
@@ -96,6 +100,7 @@ def sweep_for_ever() -> None:
             if time.monotonic() - tidied_at > TIDY_EVERY:
                 cancel_abandoned_drafts()
                 remove_outdated()
+                remove_old_exports()
                 tidied_at = time.monotonic()
         except Exception:
             # The sweeper must outlive a database that is away for a while.

@@ -46,6 +46,20 @@ def check_health(check_id: int) -> None:
 
 
 @shared_task
+def export_dataset(export_id: int) -> None:
+    from workers.dataset_exports import run_dataset_export
+
+    run_dataset_export(export_id, worker_name())
+
+
+@shared_task
+def change_dataset(work_id: int) -> None:
+    from workers.dataset_works import run_dataset_work
+
+    run_dataset_work(work_id, worker_name())
+
+
+@shared_task
 def take_in_base(arrival_id: int) -> None:
     from workers.bases import run_arrival
 

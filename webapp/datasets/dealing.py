@@ -10,8 +10,10 @@ from detection.checks.survey import Edit
 from detection.splits import assign_splits
 from webapp.datasets.freezing import kept_together
 from webapp.datasets.health_fixes import Outcome, make_changes
+from webapp.datasets.health_models import DatasetChange
 from webapp.datasets.health_survey import survey_project
 from webapp.datasets.models import Image, Split
+from webapp.datasets.recording import Record, Tell, silent
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Project
 
@@ -70,6 +72,8 @@ def deal(
     seed: int,
     *,
     keep: bool = True,
+    change: DatasetChange | None = None,
+    tell: Tell = silent,
 ) -> Outcome:
     """Give images a split, by label and with groups and near-duplicates in one piece.
 
@@ -97,7 +101,7 @@ def deal(
         for entry in entries
         if splits[entry["sha256"]] != entry["image"].split
     ]
-    return make_changes(project, user, _words(keep), edits, surveyed)
+    return make_changes(Record(project, user, _words(keep), change, tell), edits, surveyed)
 
 
 def _words(keep: bool) -> str:

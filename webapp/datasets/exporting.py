@@ -7,7 +7,7 @@ file waits in a temporary one.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -114,6 +114,17 @@ def stream(export: Export) -> Iterator[bytes]:
     if words:
         sink.add(REPORT, "\n".join([*words, ""]).encode("utf-8", "replace"))
     yield from sink.finish()
+
+
+def told(export: Export, tell: Callable[[int], None]) -> Export:
+    """The same export, which tells after each image how many were read."""
+
+    def read(say: Say) -> Iterator[DatasetItem]:
+        for done, item in enumerate(export.dataset.read(say), 1):
+            yield item
+            tell(done)
+
+    return replace(export, dataset=replace(export.dataset, read=read))
 
 
 def file_stem(name: str) -> str:

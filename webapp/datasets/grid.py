@@ -1,13 +1,12 @@
 """The images page's grid: what it is filtered and sorted by, and the cells of one part of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Max, Q
-from django.http import QueryDict
 
 from webapp.datasets.models import Image, ImageQuerySet, Split
 from webapp.labeling.models import Annotation, ImageReview
@@ -45,7 +44,7 @@ class ImageFilter:
     sort: str = "newest"
 
     @classmethod
-    def parse(cls, params: QueryDict) -> "ImageFilter":
+    def parse(cls, params: Mapping[str, Any]) -> "ImageFilter":
         split, state = params.get("split", ""), params.get("state", "")
         sort, review = params.get("sort", ""), params.get("review", "")
         return cls(

@@ -15,6 +15,7 @@ from webapp.datasets.health import check_of
 from webapp.datasets.health_models import DatasetChange
 from webapp.datasets.health_survey import ProjectSurvey, survey_project
 from webapp.datasets.models import Image
+from webapp.datasets.recording import BATCH, Record, Tell, silent
 from webapp.labeling import edits as labeling
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Project
@@ -37,11 +38,20 @@ class Outcome:
     change: DatasetChange | None = None
 
 
-def apply_fix(project: Project, user: Any, key: str, only: Sequence[int] = ()) -> Outcome:
+def apply_fix(
+    project: Project,
+    user: Any,
+    key: str,
+    only: Sequence[int] = (),
+    *,
+    change: DatasetChange | None = None,
+    tell: Tell = silent,
+) -> Outcome:
     """Mend what the check `key` finds now, all of it or on the images with ids `only`.
 
     Each image's boxes change in one operation of its history. An image that somebody draws on at
-    this moment is looked at again, and left where it stays busy. Raises NothingToFix.
+    this moment is looked at again, and left where it stays busy. `change` is what an earlier try
+    recorded, to be gone on with. Raises NothingToFix.
     """
     check = check_of(key)
     surveyed = survey_project(project)
@@ -56,13 +66,13 @@ def apply_fix(project: Project, user: Any, key: str, only: Sequence[int] = ()) -
     if check is None or not edits:
         raise NothingToFix("There is nothing of this kind to fix any more.")
     words = check.title([f for f in check.find(surveyed.survey) if f.fix])
-    return make_changes(project, user, f"{check.action}: {words}", edits, surveyed)
+    record = Record(project, user, f"{check.action}: {words}", change, tell)
+    return make_changes(record, edits, surveyed)
 
 
-def make_changes(
-    project: Project, user: Any, words: str, edits: Iterable[CheckEdit], surveyed: ProjectSurvey
-) -> Outcome:
+def make_changes(record: Record, edits: Iterable[CheckEdit], surveyed: ProjectSurvey) -> Outcome:
     """Make `edits` of the survey's images, as one change that can be taken back."""
+    project = record.project
     by_image: dict[int, list[CheckEdit]] = defaultdict(list)
     places: list[CheckEdit] = []
     for edit in edits:
@@ -71,30 +81,27 @@ def make_changes(
         elif edit.box is not None:
             by_image[surveyed.id_of[edit.image]].append(edit)
     outcome = Outcome()
-    made: dict[str, list[Any]] = {"operations": [], "splits": [], "groups": []}
     labels = dict(project.labels.filter(retired_at=None).values_list("name", "pk"))
     names = {pk: name for name, pk in surveyed.id_of.items()}
     touched: set[int] = set()
-    for pk, mine in by_image.items():
-        image = surveyed.survey.by_name[names[pk]]
-        keys = {box.number: box.key for box in image.boxes}
-        revision = _edit_boxes(pk, mine, keys, labels, user, outcome)
-        if revision is not None:
-            made["operations"].append([pk, revision])
-            touched.add(pk)
-    for edit in places:
-        pk = surveyed.id_of[edit.image]
-        column = PLACES[edit.action]
-        if Image.objects.filter(pk=pk, **{column: edit.before or ""}).update(
-            **{column: edit.value}
-        ):
-            made[f"{column}s"].append([pk, edit.before or "", edit.value])
-            touched.add(pk)
-    outcome.images = len(touched)
-    if touched:
-        outcome.change = DatasetChange.objects.create(
-            project=project, words=words[:200], changes=made, user=user
-        )
+    for batch in record.batches(list(by_image.items())):
+        for pk, mine in batch:
+            image = surveyed.survey.by_name[names[pk]]
+            keys = {box.number: box.key for box in image.boxes}
+            revision = _edit_boxes(pk, mine, keys, labels, record.user, outcome)
+            if revision is not None:
+                record.made["operations"].append([pk, revision])
+                touched.add(pk)
+    for moved in record.batches(places):
+        for edit in moved:
+            pk = surveyed.id_of[edit.image]
+            column = PLACES[edit.action]
+            if Image.objects.filter(pk=pk, **{column: edit.before or ""}).update(
+                **{column: edit.value}
+            ):
+                record.made[f"{column}s"].append([pk, edit.before or "", edit.value])
+                touched.add(pk)
+    outcome.images, outcome.change = len(touched), record.change
     return outcome
 
 
@@ -151,30 +158,42 @@ def _keep_state(before: Image, after: Image) -> None:
         after.set_state(before.state)
 
 
-def undo(change: DatasetChange, user: Any) -> Outcome:
+def undo(change: DatasetChange, user: Any, *, done: int = 0, tell: Tell = silent) -> Outcome:
     """Take a change back where nothing was done to the same image since; once only.
 
     Boxes come back by a new operation of the image's history. What was changed since stays, and
-    is named in the outcome.
+    is named in the outcome. `done` is how many of its images an earlier try took back.
     """
     outcome = Outcome()
     with transaction.atomic():
         claimed = DatasetChange.objects.filter(pk=change.pk, undone_at=None).update(
             undone_at=timezone.now()
         )
-    if not claimed:
+    if not claimed and not done:
         raise NothingToFix("This was taken back already.")
-    touched = set()
-    for pk, revision in change.changes.get("operations", []):
-        if _undo_operation(pk, revision, user, outcome):
-            touched.add(pk)
+    steps = [("operations", None, step) for step in change.changes.get("operations", [])]
     for column in PLACES.values():
-        for pk, before, after in change.changes.get(f"{column}s", []):
-            if Image.objects.filter(pk=pk, **{column: after}).update(**{column: before}):
-                touched.add(pk)
+        steps += [("places", column, step) for step in change.changes.get(f"{column}s", [])]
+    touched = set()
+    for start in range(done, len(steps), BATCH):
+        with transaction.atomic():
+            for kind, column, step in steps[start : start + BATCH]:
+                if kind == "operations":
+                    undone = _undo_operation(*step, user, outcome)
+                else:
+                    pk, before, after = step
+                    rows = Image.objects.filter(pk=pk, **{str(column): after})
+                    undone = bool(rows.update(**{str(column): before}))
+                if undone:
+                    touched.add(step[0])
+            tell(min(start + BATCH, len(steps)), len(steps), None)
     images = Image.objects.filter(project_id=change.project_id)
-    images.filter(pk__in=change.changes.get("trashed", [])).update(trashed_at=None)
-    images.filter(pk__in=change.changes.get("untrashed", [])).update(trashed_at=timezone.now())
+    for ids, moment in (
+        (change.changes.get("trashed", []), None),
+        (change.changes.get("untrashed", []), timezone.now()),
+    ):
+        for start in range(0, len(ids), 500):
+            images.filter(pk__in=ids[start : start + 500]).update(trashed_at=moment)
     outcome.images = len(touched | {*change.changes.get("trashed", [])})
     return outcome
 

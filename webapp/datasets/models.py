@@ -266,4 +266,4 @@ class DatasetRevision(models.Model):
 
 
 # Django looks for an app's models here.
-from webapp.datasets import health_models  # noqa: E402, F401
+from webapp.datasets import health_models, job_models  # noqa: E402, F401

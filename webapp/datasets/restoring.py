@@ -10,6 +10,7 @@ from webapp.datasets.freezing import frozen_box, read_manifest
 from webapp.datasets.health_fixes import Outcome
 from webapp.datasets.health_models import DatasetChange
 from webapp.datasets.models import DatasetRevision, Image
+from webapp.datasets.recording import Record, Tell, silent
 from webapp.labeling import edits as labeling
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Project
@@ -18,7 +19,13 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 def restore_revision(
-    project: Project, revision: DatasetRevision, user: Any, *, trash_others: bool = False
+    project: Project,
+    revision: DatasetRevision,
+    user: Any,
+    *,
+    trash_others: bool = False,
+    change: DatasetChange | None = None,
+    tell: Tell = silent,
 ) -> Outcome:
     """Give each image of the revision the boxes, split and group that it had there, as done.
 
@@ -29,31 +36,26 @@ def restore_revision(
     """
     manifest = read_manifest(revision)
     labels = _labels(project, manifest)
+    record = Record(project, user, f"Restored {revision}", change, tell)
     outcome = Outcome()
-    made: dict[str, list[Any]] = {
-        "operations": [], "splits": [], "groups": [], "trashed": [], "untrashed": [],
-    }  # fmt: skip
     touched: set[int] = set()
-    for entry in manifest["images"]:
-        image = project.images.filter(sha256=entry["sha256"]).first()
-        if image is None:
-            outcome.left.append(
-                f"{entry['name']}: its photo was deleted for good. Upload it again."
-            )
-        elif _restore_image(image, entry, labels, user, made, outcome):
-            touched.add(image.pk)
+    for batch in record.batches(manifest["images"]):
+        for entry in batch:
+            image = project.images.filter(sha256=entry["sha256"]).first()
+            if image is None:
+                outcome.left.append(
+                    f"{entry['name']}: its photo was deleted for good. Upload it again."
+                )
+            elif _restore_image(image, entry, labels, user, record.made, outcome):
+                touched.add(image.pk)
     if trash_others:
         known = {entry["sha256"] for entry in manifest["images"]}
         kept = project.images.kept().values_list("pk", "sha256")
-        made["trashed"] = [pk for pk, sha256 in kept if sha256 not in known]
-        for start in range(0, len(made["trashed"]), 500):
-            ids = made["trashed"][start : start + 500]
+        others = [pk for pk, sha256 in kept if sha256 not in known]
+        for ids in record.batches(others, 500):
             project.images.filter(pk__in=ids).update(trashed_at=timezone.now())
-    outcome.images = len(touched) + len(made["trashed"])
-    if outcome.images:
-        outcome.change = DatasetChange.objects.create(
-            project=project, words=f"Restored {revision}", changes=made, user=user
-        )
+            record.made["trashed"] += ids
+    outcome.images, outcome.change = len(touched) + len(record.made["trashed"]), record.change
     return outcome
 
 

@@ -12,12 +12,14 @@ from webapp.datasets.views import (
     revisions,
     server_import,
     splits,
+    works,
 )
 
 app_name = "datasets"
 PROJECT = "projects/<int:project_id>/"
 IMAGE = f"{PROJECT}images/<int:image_id>/"
 IMPORT = f"{PROJECT}imports/<int:import_id>/"
+EXPORT = f"{PROJECT}dataset/exports/<int:export_id>"
 REVISION = f"{PROJECT}dataset/<int:number>/"
 
 urlpatterns = [
@@ -40,6 +42,10 @@ urlpatterns = [
     path(f"{PROJECT}dataset/", dataset.dataset, name="dataset"),
     path(f"{PROJECT}dataset/export/", exporting.export, name="export"),
     path(f"{PROJECT}dataset/export/download/", exporting.export_download, name="export_download"),
+    path(f"{PROJECT}dataset/export/keep/", exporting.export_keep, name="export_keep"),
+    path(f"{PROJECT}dataset/exports/", exporting.exports, name="exports"),
+    path(f"{EXPORT}.zip", exporting.export_file, name="export_file"),
+    path(f"{EXPORT}/drop/", exporting.export_drop, name="export_drop"),
     path(f"{PROJECT}dataset/freeze/", dataset.freeze_revision, name="freeze"),
     path(f"{REVISION}", dataset.revision, name="revision"),
     path(f"{REVISION}manifest.json", dataset.manifest, name="manifest"),
@@ -53,5 +59,7 @@ urlpatterns = [
     path(f"{PROJECT}health/start/", health.health_start, name="health_start"),
     path(f"{PROJECT}health/cancel/", health.health_cancel, name="health_cancel"),
     path(f"{PROJECT}health/<slug:key>/fix/", health.health_fix, name="health_fix"),
+    path(f"{PROJECT}dataset/work/", works.work, name="work"),
+    path(f"{PROJECT}dataset/work/cancel/", works.work_cancel, name="work_cancel"),
     path(f"{PROJECT}changes/<int:change_id>/undo/", health.change_undo, name="change_undo"),
 ]

@@ -21,6 +21,7 @@ from webapp.datasets.health import latest_answer
 from webapp.datasets.health_survey import state_key
 from webapp.datasets.models import DatasetRevision, Split
 from webapp.datasets.statistics import INPUT_SIZE, dataset_statistics, revision_rows
+from webapp.datasets.views.works import latest_work
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
 from webapp.streaming import stored_file
@@ -53,6 +54,7 @@ def dataset_page(
         "form": form,
         "undecided": undecided,
         **_health(project),
+        "work": latest_work(project),
     }
     return render(request, "datasets/dataset.html", context, status=status)
 

@@ -1,27 +1,25 @@
-"""Export: choose a format, then download the images and boxes as a zip that is made on the way."""
+"""Export: choose a format, then download a zip that is made on the way, or have it kept."""
 
 from typing import Any
 
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBadRequest,
-    StreamingHttpResponse,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from detection.formats.registry import FORMATS
-from webapp.datasets.exporting import export_images, export_revision, labelled, stream
-from webapp.datasets.grid import ImageFilter, newest_id, whole_number
-from webapp.datasets.models import DatasetRevision, ImageQuerySet
-from webapp.datasets.selection import MAX_IDS
+from webapp.datasets.export_choice import BadExport, choose, make_export
+from webapp.datasets.exporting import Export, labelled, stream
+from webapp.datasets.grid import newest_id
+from webapp.datasets.kept_exports import KEEP_DAYS, drop
 from webapp.datasets.views.dataset import in_one_thread
+from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
+from webapp.streaming import stored_file
+from workers import tasks
+from workers.wake import wake
 
 # In the order of the page, with what each is for.
 ABOUT = {
@@ -35,12 +33,6 @@ ABOUT = {
     "labelstudio": "Tasks for Label Studio’s local storage.",
     "boxloop": "Everything: ids, suggestions, states, history. To move a project.",
 }
-# How a selection of the images page travels.
-_SELECTION = ("ids", "all", "but", "upto")
-
-
-class BadExport(Exception):
-    """The request does not say what to export; the sentence says what is missing."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -48,9 +40,10 @@ class BadExport(Exception):
 def export(request: HttpRequest, project: Project) -> HttpResponse:
     """The page. GET is about all images or `?revision=N`; POST about a selection."""
     try:
-        revision, images, selection = _chosen(request, project)
+        chosen = choose(project, request.POST if request.method == "POST" else request.GET)
     except BadExport as error:
         return HttpResponseBadRequest(str(error))
+    revision, images = chosen.revision, chosen.images
     count = revision.num_images if revision else (labelled(images).count() if images else 0)
     every = count if revision else images.count() if images is not None else 0
     context = {
@@ -59,11 +52,12 @@ def export(request: HttpRequest, project: Project) -> HttpResponse:
                     if not (revision and key == "boxloop")],
         "revision": revision,
         "revisions": project.revisions.all()[:50],
-        "selection": selection,
-        "selected": any(name in selection for name in ("ids", "all")),
+        "selection": chosen.fields,
+        "selected": chosen.is_selection,
         "count": count,
         "every": every,
         "unlabelled": every - count,
+        **_kept(project),
     }  # fmt: skip
     return render(request, "datasets/export.html", context)
 
@@ -72,24 +66,10 @@ def export(request: HttpRequest, project: Project) -> HttpResponse:
 @project_view()
 def export_download(request: HttpRequest, project: Project) -> HttpResponseBase:
     """The zip. `format`, `pictures` (1 or nothing), `revision` or a selection, else all."""
-    key = request.POST.get("format", "")
-    if key not in FORMATS:
-        known = ", ".join(sorted(FORMATS))
-        return HttpResponseBadRequest(f"{key[:40]!r} is not a format; there is {known}.")
-    pictures = "copy" if request.POST.get("pictures") == "1" else "none"
-    if FORMATS[key].with_pictures_only:
-        pictures = "copy"
     try:
-        revision, images, _ = _chosen(request, project)
+        made = _asked(request, project)
     except BadExport as error:
         return HttpResponseBadRequest(str(error))
-    if revision is not None and key == "boxloop":
-        return HttpResponseBadRequest("A bundle holds a project as it stands, not a revision.")
-    if revision is not None:
-        made = export_revision(revision, key, pictures)  # type: ignore[arg-type]
-    else:
-        assert images is not None
-        made = export_images(project, images, key, pictures)  # type: ignore[arg-type]
     response = StreamingHttpResponse(in_one_thread(stream(made)), content_type="application/zip")
     response["Content-Disposition"] = (
         content_disposition_header(True, made.file_name) or "attachment"
@@ -99,40 +79,63 @@ def export_download(request: HttpRequest, project: Project) -> HttpResponseBase:
     return response
 
 
-def _chosen(
-    request: HttpRequest, project: Project
-) -> tuple[DatasetRevision | None, ImageQuerySet | None, dict[str, Any]]:
-    """A revision or images, and the fields that say so again. Raises BadExport and Http404."""
-    form = request.POST if request.method == "POST" else request.GET
-    number = form.get("revision", "")
-    if number:
-        found = whole_number(number)
-        if found is None:
-            raise Http404("There is no such revision.")
-        revision = get_object_or_404(project.revisions.select_related("project"), number=found)
-        return revision, None, {"revision": number}
-    kept: ImageQuerySet = project.images.kept()
-    if form.get("all") == "1":
-        chosen = ImageFilter.parse(form)
-        upto = whole_number(form.get("upto")) or newest_id(project)
-        images = chosen.choose(kept).filter(pk__lte=upto)
-        if form.get("but"):
-            images = images.exclude(pk__in=_ids(form["but"]))
-        fields = {name: form[name] for name in _SELECTION if form.get(name)}
-        return None, images, {**chosen.parameters(), **fields}
-    if form.get("ids"):
-        return None, kept.filter(pk__in=_ids(form["ids"])), {"ids": form["ids"]}
-    return None, kept, {}
+def _asked(request: HttpRequest, project: Project) -> Export:
+    chosen = choose(project, request.POST)
+    pictures = request.POST.get("pictures") == "1"
+    return make_export(project, chosen, request.POST.get("format", ""), pictures)
 
 
-def _ids(text: str) -> list[int]:
-    ids = [whole_number(part) for part in text.split(",")]
-    good = [pk for pk in ids if pk is not None]
-    if len(good) < len(ids):
-        raise BadExport("The selection cannot be read. Tick the images again.")
-    if len(good) > MAX_IDS:
-        raise BadExport(
-            f"{len(good):,} images are ticked one by one; at most {MAX_IDS:,} go at once. "
-            "Use “Select all”."
-        )
-    return good
+@require_POST
+@project_view("annotator")
+def export_keep(request: HttpRequest, project: Project) -> HttpResponse:
+    """Have a worker write the export into the storage."""
+    try:
+        _asked(request, project)
+        chosen = choose(project, request.POST)
+    except BadExport as error:
+        return HttpResponseBadRequest(str(error))
+    row = project.dataset_exports.create(
+        created_by=request.user,
+        format=request.POST["format"],
+        pictures=request.POST.get("pictures") == "1",
+        # Images that come later are not in it.
+        choice={"upto": str(newest_id(project)), **chosen.fields, "all": "1"}
+        if not chosen.fields
+        else chosen.fields,
+        about=chosen.words[:200],
+    )
+    wake(tasks.export_dataset, row)
+    return redirect("datasets:exports", project.pk)
+
+
+@require_GET
+@project_view()
+def exports(request: HttpRequest, project: Project) -> HttpResponse:
+    """Exports that are kept or under way; htmx asks for the list alone."""
+    context = {"room": "dataset", **_kept(project)}
+    partial = request.htmx and not request.htmx.boosted
+    return render(request, f"datasets/{'_exports' if partial else 'exports'}.html", context)
+
+
+@require_GET
+@project_view()
+def export_file(request: HttpRequest, project: Project, export_id: int) -> HttpResponseBase:
+    row = get_object_or_404(project.dataset_exports, pk=export_id, status=Status.FINISHED)
+    return stored_file(request, row.path, "application/zip", download_as=row.file_name)
+
+
+@require_POST
+@project_view("annotator")
+def export_drop(request: HttpRequest, project: Project, export_id: int) -> HttpResponse:
+    """Stop an export that is under way; delete one that is done."""
+    drop(get_object_or_404(project.dataset_exports, pk=export_id))
+    return redirect("datasets:exports", project.pk)
+
+
+def _kept(project: Project) -> dict[str, Any]:
+    rows = list(project.dataset_exports.select_related("created_by")[:50])
+    return {
+        "exports": [(row, FORMATS[row.format].title) for row in rows if row.format in FORMATS],
+        "working": any(row.is_active for row in rows),
+        "days": KEEP_DAYS,
+    }

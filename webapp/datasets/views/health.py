@@ -17,6 +17,8 @@ from webapp.datasets.health_fixes import NothingToFix, apply_fix, in_words, undo
 from webapp.datasets.health_survey import state_key
 from webapp.datasets.models import ImportProblem
 from webapp.datasets.pictures import DrawnImage, drawn_images, outlines
+from webapp.datasets.views.works import latest_work, start_work
+from webapp.datasets.works import is_large
 from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
@@ -52,6 +54,7 @@ def health(request: HttpRequest, project: Project) -> HttpResponse:
         "changes": project.dataset_changes.select_related("user")[:5],
         "num_images": project.images.kept().count(),
         "mended": _mended_at_import(project),
+        "work": latest_work(project),
     }
     if chosen is not None:
         page = Paginator(chosen["findings"], A_PAGE).get_page(request.GET.get("page"))
@@ -134,6 +137,9 @@ def health_fix(request: HttpRequest, project: Project, key: str) -> HttpResponse
     if check_of(key) is None:
         raise Http404("There is no such check.")
     image = whole_number(request.POST.get("image"))
+    if is_large(project) and not image:
+        arguments = {"key": key}
+        return start_work(request, project, "fix", arguments, _fix_words(project, key))
     try:
         outcome = apply_fix(project, request.user, key, [image] if image else [])
     except NothingToFix as nothing:
@@ -146,10 +152,20 @@ def health_fix(request: HttpRequest, project: Project, key: str) -> HttpResponse
     return redirect(_back(request, project))
 
 
+def _fix_words(project: Project, key: str) -> str:
+    check, found = check_of(key), latest_answer(project)
+    titles = [r["title"] for r in (found.results if found else []) if r["key"] == key]
+    return ": ".join([check.action if check else "Fix", *titles])
+
+
 @require_POST
 @project_view("annotator")
 def change_undo(request: HttpRequest, project: Project, change_id: int) -> HttpResponse:
     change = get_object_or_404(project.dataset_changes, pk=change_id)
+    if is_large(project) and change.undone_at is None:
+        return start_work(
+            request, project, "undo", {"change": change.pk}, f"Taking back: {change.words}"
+        )
     try:
         outcome = undo(change, request.user)
     except NothingToFix as nothing:

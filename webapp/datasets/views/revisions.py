@@ -10,13 +10,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from webapp.datasets.comparing import Comparison, ImageChange, compare
-from webapp.datasets.freezing import NotTrainable, freeze, read_manifest, working_manifest
+from webapp.datasets.freezing import read_manifest, working_manifest
 from webapp.datasets.grid import whole_number
-from webapp.datasets.health_fixes import in_words
 from webapp.datasets.models import DatasetRevision
 from webapp.datasets.pictures import DrawnImage, drawn_images, outlines
 from webapp.datasets.restoring import restore_revision
 from webapp.datasets.views.dataset import get_revision
+from webapp.datasets.views.works import start_work
+from webapp.datasets.works import freeze_first, is_large, restored_words
 from webapp.projects.access import project_view
 from webapp.projects.models import Project
 
@@ -103,28 +104,14 @@ def rename_revision(request: HttpRequest, project: Project, number: int) -> Http
 def restore(request: HttpRequest, project: Project, number: int) -> HttpResponse:
     """Bring the revision back into the working set, which is frozen first."""
     revision = get_revision(project, number)
-    kept = _freeze_first(request, project, revision)
-    outcome = restore_revision(
-        project, revision, request.user, trash_others=request.POST.get("others") == "trash"
-    )
-    if outcome.images:
-        before = f" What was there is kept as {kept}." if kept else ""
-        messages.success(request, f"{revision} is restored: {in_words(outcome)} changed.{before}")
-    else:
-        messages.info(request, f"The working set is as {revision} already.")
-    if outcome.left:
-        more = f" And {len(outcome.left) - 3} more." if len(outcome.left) > 3 else ""
-        messages.warning(request, " ".join(outcome.left[:3]) + more)
+    others = request.POST.get("others") == "trash"
+    if is_large(project):
+        arguments = {"number": number, "others": others}
+        return start_work(request, project, "restore", arguments, f"Restoring {revision}")
+    kept = freeze_first(project, request.user, revision)
+    outcome = restore_revision(project, revision, request.user, trash_others=others)
+    said = restored_words(revision, outcome, str(kept) if kept else "")
+    (messages.success if outcome.images else messages.info)(request, said["done"])
+    if said["left"]:
+        messages.warning(request, " ".join(said["left"]))
     return redirect("datasets:dataset", project.pk)
-
-
-def _freeze_first(
-    request: HttpRequest, project: Project, revision: DatasetRevision
-) -> DatasetRevision | None:
-    """The working set as a revision of its own, where it is one and is not frozen already."""
-    if not compare(read_manifest(revision), working_manifest(project)).images:
-        return None
-    try:
-        return freeze(project, request.user, name=f"before restoring {revision}")
-    except NotTrainable:
-        return None  # The histories keep its boxes all the same.

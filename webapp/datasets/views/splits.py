@@ -10,6 +10,8 @@ from webapp.datasets.dealing import deal, split_table
 from webapp.datasets.forms import FreezeForm
 from webapp.datasets.health_fixes import in_words
 from webapp.datasets.health_models import PhotoFacts
+from webapp.datasets.views.works import latest_work, start_work
+from webapp.datasets.works import is_large
 from webapp.projects.access import get_project, project_view
 from webapp.projects.models import Project
 
@@ -39,12 +41,20 @@ def splits(request: HttpRequest, project: Project) -> HttpResponse:
         "num_groups": kept.exclude(group="").values("group").distinct().count(),
         "num_unknown": kept.count()
         - PhotoFacts.objects.filter(image__project=project, image__trashed_at=None).count(),
+        "work": latest_work(project),
         "changes": project.dataset_changes.filter(words__startswith="Dealt")[:3],
     }
     return render(request, "datasets/splits.html", context, status=400 if form.errors else 200)
 
 
 def _deal(request: HttpRequest, project: Project, form: DealForm) -> HttpResponse:
+    if is_large(project):
+        arguments = {
+            "fractions": form.fractions(),
+            "seed": form.cleaned_data["seed"] or 0,
+            "keep": not form.cleaned_data["anew"],
+        }
+        return start_work(request, project, "deal", arguments, "Dealing images to splits")
     outcome = deal(
         project,
         request.user,
