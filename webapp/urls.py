@@ -10,6 +10,8 @@ for pattern in api_urls[0]:
     pattern.callback.login_required = False
 
 urlpatterns = [
+    # First, for of all addresses a save's is looked up most often.
+    path("api/", api_urls),
     path("", include("webapp.projects.urls")),
     path("", include("webapp.accounts.urls")),
     path("", include("webapp.datasets.urls")),
@@ -17,7 +19,6 @@ urlpatterns = [
     path("", include("webapp.training.urls")),
     path("", include("webapp.inference.urls")),
     path("", include("webapp.bases.urls")),
-    path("api/", api_urls),
 ]
 
 handler400 = "webapp.errors.bad_request"
