@@ -1,6 +1,5 @@
 """TFRecords of a frozen revision: what training reads, and what people take elsewhere."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,10 @@ from zipstream import ZipStream
 
 from detection.formats.tfrecord import RecordWriter, encode_example
 from detection.images import upright_jpeg_bytes
-from detection.label_map import LabelMap, LabelMapItem, write_label_map
+from detection.label_map import LabelMap, write_label_map
+from detection.splits import SPLITS
 from detection.types import Box, LabelledImage
-from webapp.datasets.freezing import read_manifest
+from webapp.datasets.manifests import Manifest, label_map_of
 from webapp.datasets.models import DatasetRevision, Image
 
 IMAGES_A_SHARD = 500
@@ -25,20 +25,20 @@ def write_records(revision: DatasetRevision, folder: Path) -> LabelMap:
 
     Splits without images get no file. Raises FileNotFoundError where an original is gone.
     """
-    manifest = read_manifest(revision)
-    label_map = manifest_label_map(manifest)
-    names = {item.id: item.name for item in label_map}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "label_map.pbtxt").write_text(write_label_map(label_map), encoding="utf-8")
-    for split in ("train", "val", "test"):
-        entries = [entry for entry in manifest["images"] if entry["split"] == split]
-        if not entries:
-            continue
-        shards = -(-len(entries) // IMAGES_A_SHARD)
-        with RecordWriter(folder / split, shards) as writer:
-            for entry in _shuffled(entries):
-                data, image_format = upright_jpeg_bytes(_original(revision, entry["sha256"]))
-                writer.write(encode_example(_labelled(entry, names), data, image_format, label_map))
+    with Manifest(revision) as manifest:
+        label_map = manifest.label_map
+        names = {item.id: item.name for item in label_map}
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "label_map.pbtxt").write_text(write_label_map(label_map), encoding="utf-8")
+        for split in SPLITS:
+            size = manifest.split_sizes.get(split, 0)
+            if not size:
+                continue
+            with RecordWriter(folder / split, -(-size // IMAGES_A_SHARD)) as writer:
+                for entry in manifest.images(split, shuffled=True):
+                    data, image_format = upright_jpeg_bytes(_original(revision, entry["sha256"]))
+                    image = _labelled(entry, names)
+                    writer.write(encode_example(image, data, image_format, label_map))
     return label_map
 
 
@@ -52,19 +52,7 @@ def stream_records(revision: DatasetRevision) -> Iterator[bytes]:
 
 
 def manifest_label_map(manifest: dict[str, Any]) -> LabelMap:
-    return LabelMap(
-        [
-            LabelMapItem(item["id"], item["name"], display_name=item["display_name"] or None)
-            for item in manifest["label_map"]
-        ]
-    )
-
-
-def _shuffled(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """In an order that has nothing to do with upload or content, and is always the same."""
-    return sorted(
-        entries, key=lambda entry: hashlib.sha256(f"order {entry['sha256']}".encode()).digest()
-    )
+    return label_map_of(manifest["label_map"])
 
 
 def _original(revision: DatasetRevision, sha256: str) -> bytes:

@@ -1,14 +1,17 @@
 """TFRecords of a frozen revision: what the Object Detection API reads."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import default_storage
 
 from detection.formats.tfrecord import read_records
 from detection.label_map import read_label_map
 from webapp.datasets.freezing import NotTrainable, freeze, read_manifest, training_findings
 from webapp.datasets.records import write_records
+from webapp.storage import save_stream
 
 pytestmark = pytest.mark.django_db
 
@@ -29,6 +32,21 @@ def test_records_hold_the_frozen_boxes(
     assert a.ints("image/object/class/label") == [1]
     assert examples[b"c.jpg"].ints("image/object/class/label") == []
     assert read_label_map(tmp_path / "label_map.pbtxt").names == ("cat", "dog")
+
+
+def test_a_manifest_that_was_changed_is_refused(
+    project: Any, owner: Any, make_image: Any, tmp_path: Path
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        make_image(project, name, boxes=[("cat", 16, 12, 32, 24)])
+    revision = freeze(project, owner)
+    with default_storage.open(revision.manifest_path, "rb") as file:
+        body = file.read()
+    for changed in (body.replace(b"16.0", b"17.0"), body[:-40], b"[]"):
+        save_stream(revision.manifest_path, io.BytesIO(changed))
+        with pytest.raises(ValueError, match="is not the one that was frozen"):
+            write_records(revision, tmp_path / "records")
+    assert not (tmp_path / "records").exists()
 
 
 def test_a_revision_never_changes_and_the_same_set_has_the_same_hash(
