@@ -201,6 +201,12 @@ def test_suggestions_above_a_threshold_of_one_label(desks: Desks) -> None:
 
 def test_looking_only(desks: Desks) -> None:
     page = desks().open(0)
+    x = page.evaluate(f"{EDITOR}.view.x")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate(f"{EDITOR}.view.x") < x, "the view moves by keys, too"
+    page.click(".etools [data-action=toggleHidden]")
+    drag(page, (100, 100), (200, 200))
+    assert page.evaluate(f"[{EDITOR}.store.hidden, {EDITOR}.store.boxes.length]") == [False, 1]
     page.keyboard.press("i")
     page.keyboard.press("b")
     assert page.evaluate("document.getElementById('pixels').style.filter") == (

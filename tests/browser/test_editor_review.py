@@ -71,6 +71,8 @@ def test_sent_back_with_a_comment_and_accepted(team: Team) -> None:
 
     drawing.keyboard.press("a")
     until(drawing, f"{EDITOR}.store.document.state === 'in_progress'")
+    assert drawing.inner_text("#image-facts").endswith("sent back")
+    assert drawing.get_attribute("[data-side-panel]", "data-count") == "2"
     open_panel(drawing)
     drawing.locator("#comments").get_by_text("Wider, please.").wait_for()
     drawing.get_by_role("button", name="on board").click()

@@ -53,6 +53,11 @@ export const actions = {
     if (editor.pointer.cancel()) return;
     editor.store.select([]);
   },
+  /** Shift and arrows without a selection: the picture moves by an eighth of the view. */
+  pan(editor, [dx, dy]) {
+    const { width, height } = editor.view.stage;
+    editor.changeView((view) => view.panBy((-dx * width) / 8, (-dy * height) / 8));
+  },
   selectAll: ({ store }) => store.select(store.touchable.map((annotation) => annotation.id)),
   nextBox: (editor) => step(editor, 1),
   previousBox: (editor) => step(editor, -1),
@@ -84,7 +89,10 @@ export const actions = {
     if (!editor.store.selection.size) return false;
     editor.say(`${plural(copy(editor.store), "box")} copied.`);
   },
-  paste: (editor) => told(editor, paste(editor.store), "pasted"),
+  paste(editor) {
+    if (told(editor, paste(editor.store), "pasted") !== false || !editor.store.canEdit) return;
+    editor.tell("Nothing to paste: copy boxes first (of labels that are here, not retired and not locked).");
+  },
   async copyPrevious(editor) {
     const { store } = editor;
     const here = store.document;

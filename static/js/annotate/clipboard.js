@@ -54,8 +54,8 @@ function addCopies(store, boxes, name) {
   return copies.length;
 }
 
-/** A label that has gone or is locked takes no boxes. */
-const takes = (store, labelId) => store.labelsById.has(labelId) && !store.isLocked(labelId);
+/** A label that has gone, is retired or is locked takes no boxes. */
+const takes = (store, labelId) => store.labelsById.get(labelId)?.retired === false && !store.isLocked(labelId);
 
 const portable = (annotation) => ({
   box: boxOf(annotation),

@@ -54,16 +54,31 @@ export class Picture {
     this.document = document;
     this.isOriginal = false;
     this.report(null);
+    const loading = this.load(document.preview_url);
     try {
-      const element = await this.load(document.preview_url);
+      // Undefined where the pixels are not here yet: a promise that is fulfilled wins the race.
+      const element = await Promise.race([loading, Promise.resolve()]);
+      if (!element) this.#showThumbnail(document);
+      const pixels = element ?? (await loading);
       if (this.document !== document) return;
-      this.#put(element);
+      this.isThumbnail = false;
+      this.#put(pixels);
     } catch {
       if (this.document !== document) return;
       this.element?.remove();
       this.element = null;
       this.report(`The pixels of ${document.name} could not be loaded.`);
     }
+  }
+
+  /** Another image's pixels never stand under this one's boxes: small ones do until all are here. */
+  #showThumbnail(document) {
+    this.isThumbnail = true;
+    const element = new Image();
+    element.alt = "";
+    element.draggable = false;
+    element.src = document.thumbnail_url;
+    this.#put(element);
   }
 
   #put(element) {
@@ -84,7 +99,7 @@ export class Picture {
     const sharp = view.scale * devicePixelRatio >= SHARP_SCALE;
     element.style.imageRendering = sharp ? "pixelated" : "auto";
     const shownPixels = document.width * view.scale * devicePixelRatio;
-    if (!this.isOriginal && element.naturalWidth < document.width && shownPixels > element.naturalWidth * 1.1) {
+    if (!this.isOriginal && !this.isThumbnail && element.naturalWidth < document.width && shownPixels > element.naturalWidth * 1.1) {
       this.#showOriginal(document);
     }
   }

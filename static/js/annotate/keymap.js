@@ -59,6 +59,7 @@ export const KEY_GROUPS = [
     ["hideWhileHeld", "Hide all boxes while held", ["h"]],
     ["zoomIn", "Zoom in at the pointer (also: wheel, two fingers)", ["+", "="]],
     ["zoomOut", "Zoom out", ["-", "_"]],
+    [null, "Move the picture, when no box is selected (also: hold Space and drag)", ["shift+arrows"]],
     ["fit", "Fit the picture", ["f"]],
     ["oneToOne", "One pixel to one pixel", ["z"]],
     ["toggleCrosshair", "Crosshair", ["x"]],
@@ -97,6 +98,12 @@ export function capsOf(key) {
   }
   return [...caps, rest];
 }
+
+/** What works with single keys switched off: nobody types these by accident. */
+const ALWAYS = new Set(["escape", "delete", "shift+delete"]);
+
+/** Whether the key works where single keys may be switched off. @param {string} key @param {boolean} singleKeys */
+export const works = (key, singleKeys) => singleKeys || !isSingle(key) || ALWAYS.has(key);
 
 /** Whether it works without Ctrl and Alt. @param {string} key */
 export const isSingle = (key) => !key.startsWith("ctrl+") && !key.startsWith("alt+");

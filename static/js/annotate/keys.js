@@ -5,14 +5,12 @@
  * its layout, and work without a network. Export and import carry them to another one.
  */
 import { actions } from "./actions.js";
-import { Keymap, isSingle, keyOf } from "./keymap.js";
+import { Keymap, keyOf, works } from "./keymap.js";
 import { recall, remember, settings } from "./settings.js";
 
 const ARROWS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] };
 /** A longer press of Space was a wish to pan. */
 const SPACE_TAP_MS = 500;
-/** What works with single keys switched off: nobody types these by accident. */
-const ALWAYS = new Set(["escape", "delete", "shift+delete"]);
 const ONCE = new Set(["done", "acceptOrDone", "rejectAll", "acceptAll"]);
 
 export class Keys {
@@ -47,7 +45,7 @@ export class Keys {
     if (document.querySelector("dialog[open]")) return;
     const key = keyOf(event);
     const arrow = ARROWS[event.key.toLowerCase()];
-    if (isSingle(key) && !settings.singleKeys && !arrow && !ALWAYS.has(key)) return;
+    if (!arrow && !works(key, settings.singleKeys)) return;
     if (onControl(event.target) && ["space", "enter"].includes(key)) return;
     if (arrow && event.target.matches("input")) return;
     if (key === "space") return this.#spaceDown(event);
@@ -61,6 +59,8 @@ export class Keys {
 
   #arrow(event, direction) {
     if (!direction) return false;
+    const plain = !event.altKey && !event.ctrlKey && !event.metaKey;
+    if (plain && event.shiftKey && !this.editor.store.selection.size) return actions.pan(this.editor, direction) !== false;
     const step = direction.map((value) => value * (event.shiftKey ? 10 : 1));
     const action = event.altKey ? "grow" : event.ctrlKey || event.metaKey ? "growStart" : "nudge";
     return actions[action](this.editor, step) !== false;

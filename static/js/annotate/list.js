@@ -5,6 +5,8 @@
 import { element } from "../shell.js";
 import { actions, setBox } from "./actions.js";
 import { boxFromFields, boxOf, height, width } from "./geometry.js";
+import { keyWords } from "./help.js";
+import { keyOfAction } from "./keyhints.js";
 import { settings } from "./settings.js";
 
 const SPARE = 8;
@@ -123,6 +125,7 @@ export class BoxList {
   #fields(row, annotation, isOpen) {
     if (!isOpen) return row.node.querySelector(".numbers")?.remove();
     const numbers = row.node.querySelector(".numbers") ?? row.node.appendChild(makeNumbers());
+    const { map } = this.editor.keys;
     const values = { x: annotation.xmin, y: annotation.ymin, w: width(annotation), h: height(annotation) };
     for (const input of numbers.querySelectorAll("input[name]")) {
       if (input !== document.activeElement || !input.dataset.touched) input.value = shortNumber(values[input.name]);
@@ -130,7 +133,9 @@ export class BoxList {
     for (const button of numbers.querySelectorAll("[data-flag]")) {
       button.setAttribute("aria-pressed", Boolean(annotation[button.dataset.flag]));
       button.classList.toggle("on", Boolean(annotation[button.dataset.flag]));
+      button.title = withKey(button.textContent, keyOfAction(map, button.dataset.flag));
     }
+    numbers.querySelector("[data-act]").title = withKey("Delete", keyOfAction(map, "remove"));
   }
 
   #showEmpty(count, total) {
@@ -214,6 +219,9 @@ function slide(low, high, to, limit, axis) {
   return { [`${axis}min`]: start, [`${axis}max`]: start + (high - low) };
 }
 
+/** @param {string} words @param {string|undefined} key */
+const withKey = (words, key) => (key ? `${words} (${keyWords(key)})` : words);
+
 /** Words of a row that only a screen reader says. */
 const unseen = (words = "") => element("span", { class: "sr" }, words);
 
@@ -236,9 +244,9 @@ function makeNumbers() {
     });
     return element("label", { class: "in num" }, element("span", { class: "t3 s12" }, name), input);
   };
-  const flag = (name, words, key) => element("button", { type: "button", class: "btn tiny", "data-flag": name, title: `${words} (${key})` }, words);
+  const flag = (name, words) => element("button", { type: "button", class: "btn tiny", "data-flag": name }, words);
   return element("div", { class: "numbers" },
     element("div", { class: "xywh" }, field("x", "Left edge, px"), field("y", "Upper edge, px"), field("w", "Width, px"), field("h", "Height, px")),
-    element("div", { class: "row g1" }, flag("difficult", "Difficult", "O"), flag("truncated", "Truncated", "T"), flag("crowd", "Crowd", "Shift+O"),
-      element("button", { type: "button", class: "btn tiny ghost r", "data-act": "remove", title: "Delete (Del)" }, "Delete")));
+    element("div", { class: "row g1" }, flag("difficult", "Difficult"), flag("truncated", "Truncated"), flag("crowd", "Crowd"),
+      element("button", { type: "button", class: "btn tiny ghost r", "data-act": "remove" }, "Delete")));
 }

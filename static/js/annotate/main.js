@@ -54,7 +54,7 @@ export class Editor {
     this.help = new Help(byId("keys"), this);
     this.#panels();
     this.store.on("edit", ({ changes, state }) => this.#queue(changes, state));
-    this.store.on("keys", () => showKeys(byId("editor"), this.keys.map));
+    this.store.on("keys tool", () => showKeys(byId("editor"), this.keys.map));
     showKeys(byId("editor"), this.keys.map);
     new ResizeObserver(() => this.#resized()).observe(this.stage);
     this.#resized();
@@ -249,6 +249,9 @@ export class Editor {
       return;
     }
     if (store.isLocked(store.activeLabelId)) return this.tellLocked(store.activeLabelId);
+    // What is drawn is to be seen.
+    if (store.hiddenLabels.has(store.activeLabelId)) store.toggleLabelHidden(store.activeLabelId);
+    store.setHidden(false);
     addAnnotations(store, [newAnnotation(store, box)], "Draw");
     this.say(`${store.labelName(store.activeLabelId)}, box ${store.boxes.length}.`);
   }

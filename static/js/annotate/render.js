@@ -14,6 +14,9 @@ const CHIP_EDGE = "rgb(10 13 14 / .62)";
 const DARK_CHIP = "rgb(10 13 14 / .86)";
 const DASH = [7, 5];
 const HANDLE = 10;
+const LINE = 2;
+/** Resting lines may cover this share of the picture before they get thinner. */
+const MOST_COVERED = 0.4;
 /** With more boxes in view than this only the selected ones carry their names. */
 const MOST_CHIPS = 150;
 
@@ -103,10 +106,19 @@ export class Renderer {
       groups.get(color).push(rectangle);
       all.push(rectangle);
     }
-    strokeAll(context, all, HALO, 4, []);
-    for (const [color, rectangles] of solid) strokeAll(context, rectangles, color, 2, []);
-    for (const [color, rectangles] of dashed) strokeAll(context, rectangles, color, 2, DASH);
+    const line = this.#lineWidth(all);
+    strokeAll(context, all, HALO, 2 * line, []);
+    for (const [color, rectangles] of solid) strokeAll(context, rectangles, color, line, []);
+    for (const [color, rectangles] of dashed) strokeAll(context, rectangles, color, line, DASH);
     for (const chip of chips) if (!selection.has(chip.id)) this.#drawChip(context, chip);
+  }
+
+  /** Lines are 2 px wide; where so many small boxes are in view that they cover the picture, 1 px. */
+  #lineWidth(rectangles) {
+    let covered = 0;
+    for (const [, , w, h] of rectangles) covered += 2 * LINE * 2 * (w + h);
+    const { width, height } = this.view.image;
+    return covered > MOST_COVERED * width * height * this.view.scale ** 2 ? LINE / 2 : LINE;
   }
 
   // ---- The selection and gestures

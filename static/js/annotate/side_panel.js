@@ -6,6 +6,7 @@ import { CommentList } from "./comments.js";
 import { HistoryList } from "./history.js";
 import { ReviewCard } from "./review.js";
 import { TrashList } from "./deleted.js";
+import { plural } from "./moments.js";
 
 const KEY = "boxloop.editor.side";
 const byId = (id) => document.getElementById(id);
@@ -23,6 +24,7 @@ export class SidePanel {
     this.parts = [this.review, this.comments, this.history, this.trash];
     byId("side-close").addEventListener("click", () => this.toggle());
     editor.store.on("document", () => this.#changed());
+    editor.store.on("document state", () => this.#count());
     editor.store.on("selection", () => this.isOpen && this.parts.forEach((part) => part.selected?.()));
     this.#set(editor.config.reviewing || sessionStorage.getItem(KEY) === "open");
   }
@@ -86,8 +88,18 @@ export class SidePanel {
     this.comments.show(review.comments);
     this.history.show(history);
     this.trash.show(deleted);
-    const open = review.comments.filter((one) => !one.resolved_at).length;
-    for (const button of this.buttons) button.dataset.count = open || "";
+    image.open_comments = review.comments.filter((one) => !one.resolved_at).length;
+    image.verdict = review.verdict;
+    this.editor.store.emit("state", {});
+  }
+
+  /** The button counts the open comments, whether the panel is open or not. */
+  #count() {
+    const count = this.editor.store.document?.open_comments ?? 0;
+    for (const button of this.buttons) {
+      button.dataset.count = count || "";
+      button.setAttribute("aria-label", `Review, comments and history${count ? `, ${plural(count, "open comment")}` : ""}`);
+    }
   }
 
   /** The outbox tells what happened. @param {string} event */

@@ -40,18 +40,20 @@ export class StatusView {
   }
 
   #badge({ kind, edits }, storageFailed) {
-    const [css, sign, words] = {
+    const kept = ` · ${plural(edits, "edit")} kept`;
+    // A phone shows the first words alone.
+    const [css, sign, words, more = ""] = {
       saved: ["ok", "check", "Saved"],
-      saving: ["", "clock", storageFailed ? "Saving · keep this tab open" : "Saving"],
-      offline: ["warn", "offline", `Offline · ${plural(edits, "edit")} kept`],
-      login: ["warn", "lock", `Log in to save · ${plural(edits, "edit")} kept`],
-      conflict: ["warn", "warn", "Choose a version"],
+      saving: ["", "clock", "Saving", storageFailed ? " · keep this tab open" : ""],
+      offline: ["warn", "offline", "Offline", kept],
+      login: ["warn", "lock", "Log in", ` to save${kept}`],
+      conflict: ["warn", "warn", "Choose", " a version"],
       refused: ["dng", "error", "Not saved"],
     }[kind];
     this.badge.dataset.kind = kind;
     this.badge.className = `pill ${css}`;
-    if (this.badge.lastElementChild.textContent === words) return;
-    this.badge.replaceChildren(icon(sign), element("span", {}, words));
+    if (this.badge.lastElementChild.textContent === words + more) return;
+    this.badge.replaceChildren(icon(sign), element("span", {}, words, element("span", { class: "no-ph" }, more)));
   }
 
   #offline({ edits, images, since, reason }) {

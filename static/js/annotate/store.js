@@ -149,10 +149,10 @@ export class Store {
     return this.annotations.filter((annotation) => annotation.status === "active");
   }
 
-  /** @returns {Annotation[]} the surest first */
+  /** @returns {Annotation[]} those that are shown, the surest first */
   get suggestions() {
     return this.annotations
-      .filter((annotation) => this.isOffered(annotation))
+      .filter((annotation) => this.isOffered(annotation) && !this.hiddenLabels.has(annotation.label_id))
       .sort((a, b) => (b.score ?? 1) - (a.score ?? 1));
   }
 
@@ -201,7 +201,8 @@ export class Store {
   #step(step) {
     if (!step) return null;
     // A box that somebody else changed since is theirs now: undo must not take that back, too.
-    const changes = step.changes.filter(({ id, before }) => sameAnnotation(this.byId(id) ?? null, before));
+    const now = new Map(this.annotations.map((annotation) => [annotation.id, annotation]));
+    const changes = step.changes.filter(({ id, before }) => sameAnnotation(now.get(id) ?? null, before));
     if (changes.length) this.#apply(changes);
     this.select(changes.filter((item) => item.after).map((item) => item.id));
     return step.name;

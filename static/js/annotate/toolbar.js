@@ -2,6 +2,8 @@
 import { actions } from "./actions.js";
 import { settings } from "./settings.js";
 
+const VERDICTS = { sent_back: "sent back", flagged: "flagged for review", accepted: "accepted" };
+
 export class Toolbar {
   /** @param {HTMLElement} root @param {import("./main.js").Editor} editor */
   constructor(root, editor) {
@@ -52,7 +54,7 @@ export class Toolbar {
       document.getElementById("next").disabled = !image.next_id;
       this.#progress(image);
     }
-    const facts = [this.editor.config.project_name, image.split, `${image.width} × ${image.height}`, image.state === "done" ? "done" : ""];
+    const facts = [this.editor.config.project_name, image.split, `${image.width} × ${image.height}`, VERDICTS[image.verdict] ?? (image.state === "done" ? "done" : "")];
     set("image-facts", facts.filter(Boolean).join(" · "));
     if (detail?.from && detail.from !== image.state) {
       if (image.state === "done") this.done += 1;
