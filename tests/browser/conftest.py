@@ -142,6 +142,7 @@ def web() -> Iterator[Product]:
     port = free_port()
     # Static files are taken from where they lie, not collected.
     environment = {**os.environ, "BOXLOOP_VAR": str(var), "BOXLOOP_DEBUG": "1"}
+    environment["BOXLOOP_BASES"] = str(bases_folder())
     for name in ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "DJANGO_SETTINGS_MODULE"):
         environment.pop(name, None)
     migrate = [sys.executable, "manage.py", "migrate", "-v0"]
@@ -205,11 +206,11 @@ def page(chromium: Any, product: Product) -> Iterator[Any]:
 
 
 @pytest.fixture
-def desks(chromium: Any, product: Product) -> Iterator[Any]:
+def desks(chromium: Any, web: Product) -> Iterator[Any]:
     """Opens browser windows of one person on one fresh project (desk.py)."""
     from tests.browser.desk import Desks
 
-    made = Desks(chromium, product)
+    made = Desks(chromium, web)
     yield made
     made.close()
 

@@ -9,9 +9,13 @@ from tests.browser.conftest import Product
 
 EDITOR = "document.getElementById('editor').editor"
 
+PASSWORD = "a long pass phrase"
+# Django takes longer to start than to make a project, so many are made at a time.
+AT_ONCE = 10
 MAKE = """
 import io, json
 from django.contrib import auth
+from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -20,29 +24,56 @@ from webapp.datasets.models import Image
 from webapp.projects.models import Project
 
 User = auth.get_user_model()
-user = User.objects.create_user("editor-%d" % User.objects.count(), password="a long pass phrase")
-project = Project.objects.create(name="Parts", created_by=user)
-project.admit(user, "owner")
-labels = [project.add_label(name).pk for name in ("board", "chip")]
-images = []
-for number in range(5):
-    file = io.BytesIO()
-    Pillow.new("RGB", (800, 600), (30 * number, 90, 120)).save(file, "jpeg")
-    image = Image.objects.create(
-        project=project, name=f"part_{number}.jpg", sha256=f"{number:x}" * 64, format="jpeg",
-        bytes=file.tell(), width=800, height=600,
+PASSWORD = make_password("a long pass phrase")
+
+def person(name, first, last):
+    made = User.objects.create(
+        username=f"{name}-{User.objects.count()}", password=PASSWORD,
+        first_name=first, last_name=last,
     )
-    for path in (image.original_path, image.preview_path, image.thumbnail_path):
-        default_storage.save(path, ContentFile(file.getvalue()))
-    images.append(image.pk)
-session = SessionStore()
-session[auth.SESSION_KEY] = str(user.pk)
-session[auth.BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
-session.create()
-made = {"project": project.pk, "labels": labels, "images": images}
-print(json.dumps({**made, "session": session.session_key}))
+    session = SessionStore()
+    session[auth.SESSION_KEY] = str(made.pk)
+    session[auth.BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[auth.HASH_SESSION_KEY] = made.get_session_auth_hash()
+    session.create()
+    return made, session.session_key
+
+def photo(number):
+    file = io.BytesIO()
+    Pillow.new("RGB", (800, 600), (20 * number, 90, 120)).save(file, "jpeg")
+    return file.getvalue()
+
+PHOTOS = [photo(number) for number in range(10)]
+
+def project():
+    mira, miras = person("mira", "Mira", "Kern")
+    anna, annas = person("anna", "Anna", "Lund")
+    made = Project.objects.create(name="Parts", created_by=mira)
+    made.admit(mira, "owner")
+    made.admit(anna, "annotator")
+    labels = [made.add_label(name).pk for name in ("board", "chip")]
+    images = []
+    for number, data in enumerate(PHOTOS):
+        image = Image.objects.create(
+            project=made, name=f"part_{number}.jpg", sha256=f"{number:x}" * 64, format="jpeg",
+            bytes=len(data), width=800, height=600,
+        )
+        for path in (image.original_path, image.preview_path, image.thumbnail_path):
+            default_storage.save(path, ContentFile(data))
+        images.append(image.pk)
+    return dict(project=made.pk, labels=labels, images=images, mira=miras, anna=annas)
+
+print(json.dumps([project() for _ in range(COUNT)]))
 """
+made_ahead: dict[str, list[dict[str, Any]]] = {}
+
+
+def fresh_project(product: Product) -> dict[str, Any]:
+    """A project of ten images that no test has touched: its ids, and its people's sessions."""
+    waiting = made_ahead.setdefault(product.url, [])
+    if not waiting:
+        waiting += json.loads(product.shell(f"COUNT = {AT_ONCE}{MAKE}").splitlines()[-1])
+    return waiting.pop()
 
 
 @dataclass
@@ -122,11 +153,11 @@ def tab_to(page: Any, selector: str) -> None:
 
 
 class Desks:
-    """Opens browser windows of one person on one fresh project."""
+    """Opens browser windows of Mira alone, of any kind, on one fresh project."""
 
     def __init__(self, chromium: Any, product: Product) -> None:
         self.chromium, self.product = chromium, product
-        self.made = json.loads(product.shell(MAKE).splitlines()[-1])
+        self.made = fresh_project(product)
         self.opened: list[Desk] = []
 
     def __call__(self, **options: Any) -> Desk:
@@ -134,7 +165,7 @@ class Desks:
             **{"viewport": {"width": 1440, "height": 900}, **options}
         )
         url, made = self.product.url, self.made
-        context.add_cookies([{"name": "boxloop_session", "value": made["session"], "url": url}])
+        context.add_cookies([{"name": "boxloop_session", "value": made["mira"], "url": url}])
         desk = Desk(context, url, made["project"], made["labels"], made["images"])
         self.opened.append(desk)
         return desk

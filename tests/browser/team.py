@@ -1,56 +1,9 @@
 """Two people of one project, each with a browser of their own: Mira owns it, Anna draws."""
 
-import json
 from typing import Any
 
 from tests.browser.conftest import Product
-from tests.browser.desk import Desk
-
-PASSWORD = "a long pass phrase"
-MAKE = """
-import io, json
-from django.contrib import auth
-from django.contrib.sessions.backends.db import SessionStore
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from PIL import Image as Pillow
-from webapp.datasets.models import Image
-from webapp.projects.models import Project
-
-User = auth.get_user_model()
-
-def person(name, first, last):
-    count = User.objects.count()
-    made = User.objects.create_user(f"{name}-{count}", password="a long pass phrase")
-    made.first_name, made.last_name = first, last
-    made.save()
-    session = SessionStore()
-    session[auth.SESSION_KEY] = str(made.pk)
-    session[auth.BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[auth.HASH_SESSION_KEY] = made.get_session_auth_hash()
-    session.create()
-    return made, session.session_key
-
-mira, miras = person("mira", "Mira", "Kern")
-anna, annas = person("anna", "Anna", "Lund")
-project = Project.objects.create(name="Parts", created_by=mira)
-project.admit(mira, "owner")
-project.admit(anna, "annotator")
-labels = [project.add_label(name).pk for name in ("board", "chip")]
-images = []
-for number in range(10):
-    file = io.BytesIO()
-    Pillow.new("RGB", (800, 600), (20 * number, 90, 120)).save(file, "jpeg")
-    image = Image.objects.create(
-        project=project, name=f"part_{number}.jpg", sha256=f"{number:x}" * 64, format="jpeg",
-        bytes=file.tell(), width=800, height=600,
-    )
-    for path in (image.original_path, image.preview_path, image.thumbnail_path):
-        default_storage.save(path, ContentFile(file.getvalue()))
-    images.append(image.pk)
-made = {"project": project.pk, "labels": labels, "images": images}
-print(json.dumps({**made, "mira": miras, "anna": annas}))
-"""
+from tests.browser.desk import Desk, fresh_project
 
 
 class Team:
@@ -58,7 +11,7 @@ class Team:
 
     def __init__(self, chromium: Any, product: Product) -> None:
         self.chromium, self.product = chromium, product
-        self.made = json.loads(product.shell(MAKE).splitlines()[-1])
+        self.made = fresh_project(product)
         self.opened: list[Desk] = []
 
     def __call__(self, name: str) -> Desk:
