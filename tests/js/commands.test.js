@@ -1,31 +1,53 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as c from "../../static/js/annotate/commands.js";
-import { growBox, moveBox, resizeBox, HANDLES } from "../../static/js/annotate/geometry.js";
+import { growBox, growBoxStart, moveBox, resizeBox, HANDLES } from "../../static/js/annotate/geometry.js";
+import { changesBackTo } from "../../static/js/annotate/restoring.js";
 import { IMAGE, annotation, seeded } from "./random.js";
+
+const { width: W, height: H } = IMAGE;
+
+/** One way to make each command, and each of the ways that the editor joins or merges them. */
+const WAYS = {
+  add: (random, list) => c.add(list, Array.from({ length: random.int(1, 3) }, () => annotation(random))),
+  remove: (random, list, some) => c.remove(list, some),
+  relabel: (random, list, some) => c.relabel(list, some, random.int(1, 4)),
+  setStatus: (random, list, some) => c.setStatus(list, some, random.pick(["active", "rejected", "suggested"])),
+  setFlag: (random, list, some) => c.setFlag(list, some, random.pick(["difficult", "truncated"]), random.chance(0.5)),
+  place: (random, list, some) => c.place(list, moved(list, some, (one) => resizeBox(one, random.pick(HANDLES), random.int(-50, 850), random.int(-50, 650), W, H))),
+  change: (random, list, some) => c.change(list, some, () => ({ xmin: 1, ymin: 2, xmax: random.int(3, W), ymax: random.int(4, H) }), "Resize"),
+  "nudge, merged": (random, list) => nudge(random, list, "nudge", (one) => moveBox(one, random.int(-9, 9), random.int(-9, 9), W, H)),
+  "grow, merged": (random, list) => nudge(random, list, "grow", (one) => growBox(one, random.int(-9, 9), random.int(-9, 9), W, H)),
+  "grow at the start, merged": (random, list) => nudge(random, list, "start", (one) => growBoxStart(one, random.int(-9, 9), random.int(-9, 9))),
+  "delete drawn, reject suggested": (random, list, some) => {
+    const suggested = new Set(list.filter((one) => some.has(one.id) && one.status === "suggested").map((one) => one.id));
+    const drawn = new Set([...some].filter((id) => !suggested.has(id)));
+    return { name: "Delete", changes: [...c.remove(list, drawn).changes, ...c.setStatus(list, suggested, "rejected").changes] };
+  },
+  "an earlier revision": (random, list) => {
+    const earlier = [...list.filter(() => random.chance(0.7)).map((one) => (random.chance(0.5) ? Object.freeze({ ...one, label_id: random.int(1, 4) }) : one)), annotation(random)];
+    return { name: "Go back", ...changesBackTo(list, earlier, () => true) };
+  },
+};
+const NO_COMMANDS = ["History", "applyChanges", "invert"];
+
+const moved = (list, some, edit) => new Map(list.filter((one) => some.has(one.id)).map((one) => [one.id, edit(one)]));
+
+/** The same boxes again and again, so that steps merge. */
+function nudge(random, list, key, edit) {
+  const group = new Set(list.slice(0, random.int(1, 2)).map((one) => one.id));
+  return c.place(list, moved(list, group, edit), "Move", `${key}:${[...group]}`);
+}
+
+const done = new Map(Object.keys(WAYS).map((way) => [way, 0]));
 
 /** A random command on the list as it is. */
 function randomCommand(random, list) {
-  const some = new Set(list.filter(() => random.chance(0.3)).map((a) => a.id));
-  const one = list.length ? random.pick(list) : null;
-  switch (random.int(0, 7)) {
-    case 0:
-      return c.add(list, Array.from({ length: random.int(1, 3) }, () => annotation(random)));
-    case 1:
-      return c.remove(list, some);
-    case 2:
-      return c.relabel(list, some, random.int(1, 4));
-    case 3:
-      return c.setStatus(list, some, random.pick(["active", "rejected"]));
-    case 4:
-      return c.setFlag(list, some, random.pick(["difficult", "truncated"]), random.chance(0.5));
-    case 5:
-      return one && c.place(list, new Map([[one.id, moveBox(one, random.int(-9, 9), 3, IMAGE.width, IMAGE.height)]]), "Move", "nudge");
-    case 6:
-      return one && c.place(list, new Map([[one.id, growBox(one, random.int(-9, 9), 1, IMAGE.width, IMAGE.height)]]));
-    default:
-      return one && c.place(list, new Map([[one.id, resizeBox(one, random.pick(HANDLES), random.int(0, 800), random.int(0, 600), IMAGE.width, IMAGE.height)]]));
-  }
+  const way = random.pick(Object.keys(WAYS));
+  const some = new Set(list.filter(() => random.chance(0.3)).map((one) => one.id));
+  const command = WAYS[way](random, list, some);
+  if (command.changes.length) done.set(way, done.get(way) + 1);
+  return command;
 }
 
 test("any sequence of commands, undone, gives the start back; redone, the end", () => {
@@ -69,6 +91,28 @@ test("a random walk of undo and redo between commands stays consistent", () => {
     while ((step = history.undo())) list = c.applyChanges(list, step.changes);
     assert.deepEqual(list, start, `seed ${seed}`);
   }
+});
+
+test("the random sequences held every command, hundreds of times", () => {
+  const makers = Object.keys(c).filter((name) => !NO_COMMANDS.includes(name));
+  assert.deepEqual(makers.filter((name) => !(name in WAYS)), [], "a new command has its way here, too");
+  for (const [way, times] of done) assert.ok(times > 200, `${way}: ${times}`);
+});
+
+test("of more than 500 steps the last 500 are undone", () => {
+  const random = seeded(9);
+  const history = new c.History();
+  let list = [];
+  const lists = [list];
+  for (let i = 0; i < 620; i++) {
+    const command = c.add(list, [annotation(random)]);
+    list = c.applyChanges(list, command.changes);
+    history.push(command, i);
+    lists.push(list);
+  }
+  let step;
+  while ((step = history.undo())) list = c.applyChanges(list, step.changes);
+  assert.deepEqual(list, lists[120]);
 });
 
 test("nudges in quick succession are one step, later ones another", () => {
