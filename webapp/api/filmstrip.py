@@ -6,12 +6,14 @@ from django.http import HttpRequest
 from ninja import Router
 
 from webapp.api.images import image_url
-from webapp.labeling.models import Annotation
 from webapp.labeling.order import kept_images
+from webapp.labeling.thumbnails import shown_boxes
 from webapp.projects.access import get_project
 
 router = Router()
 MOST = 200
+# What the film shows of an image (static/js/annotate/filmstrip.js).
+MOST_BOXES = 100
 COLUMNS = ("id", "name", "sha256", "state", "suggestion_count", "width", "height")
 
 
@@ -33,7 +35,7 @@ def read_filmstrip(
         limit = position - offset + 1 + max(0, after)
     offset, limit = max(0, offset), max(1, min(limit, MOST))
     rows = list(images.values(*COLUMNS)[offset : offset + limit])
-    boxes = _boxes_of([row["id"] for row in rows])
+    boxes = shown_boxes([row["id"] for row in rows], MOST_BOXES)
     return {
         "offset": offset,
         "count": images.count(),
@@ -46,21 +48,11 @@ def read_filmstrip(
                 "suggestions": row["suggestion_count"],
                 "width": row["width"],
                 "height": row["height"],
-                "boxes": boxes[row["id"]],
+                "boxes": [
+                    [*(round(corner, 1) for corner in corners), label_id, suggested]
+                    for label_id, suggested, *corners in boxes[row["id"]]
+                ],
             }
             for row in rows
         ],
     }
-
-
-def _boxes_of(images: list[int]) -> dict[int, list[list[Any]]]:
-    """[xmin, ymin, xmax, ymax, label, whether it is a suggestion] of each shown box, by image."""
-    boxes: dict[int, list[list[Any]]] = {image_id: [] for image_id in images}
-    shown = (
-        Annotation.objects.filter(image_id__in=images)
-        .exclude(status=Annotation.Status.REJECTED)
-        .values_list("image_id", "xmin", "ymin", "xmax", "ymax", "label_id", "status")
-    )
-    for image_id, xmin, ymin, xmax, ymax, label_id, status in shown:
-        boxes[image_id].append([xmin, ymin, xmax, ymax, label_id, status == "suggested"])
-    return boxes

@@ -11,6 +11,7 @@ from django.db.models import Count, Max, Q
 from webapp.datasets.models import Image, ImageQuerySet, Split
 from webapp.labeling.models import Annotation, ImageReview
 from webapp.labeling.review import CHOICES as REVIEWS
+from webapp.labeling.thumbnails import ShownBox, shown_boxes
 from webapp.projects.models import Project
 
 # 60 is divided by every number of columns on offer, so that the chunks join without a gap.
@@ -165,23 +166,14 @@ def cells_of(project: Project, images: Iterable[Image]) -> list[Cell]:
     images = list(images)
     colors = dict(project.labels.values_list("pk", "color"))
     reviews = dict(ImageReview.objects.filter(image__in=images).values_list("image_id", "verdict"))
-    boxes: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    rows = (
-        Annotation.objects.filter(image_id__in=[image.pk for image in images])
-        .exclude(status=Annotation.Status.REJECTED)
-        .order_by("label_id")
-        .values_list("image_id", "label_id", "status", "xmin", "ymin", "xmax", "ymax")
-    )
-    for image_id, *box in rows:
-        if len(boxes[image_id]) < MAX_BOXES_DRAWN:
-            boxes[image_id].append(tuple(box))
+    boxes = shown_boxes([image.pk for image in images], MAX_BOXES_DRAWN)
     return [_cell(image, boxes[image.pk], colors, reviews.get(image.pk, "")) for image in images]
 
 
-def _cell(image: Image, boxes: list[tuple[Any, ...]], colors: dict[int, str], review: str) -> Cell:
+def _cell(image: Image, boxes: list[ShownBox], colors: dict[int, str], review: str) -> Cell:
     paths: dict[tuple[int, bool], list[str]] = defaultdict(list)
-    for label_id, status, *corners in boxes:
-        paths[label_id, status == Annotation.Status.SUGGESTED].append(_outline(*corners))
+    for label_id, suggested, *corners in sorted(boxes):
+        paths[label_id, suggested].append(_outline(*corners))
     return Cell(
         image,
         "".join(part for parts in paths.values() for part in parts),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.webapp.labeling.edits_by_hand import box, patch, send
 from webapp.labeling.models import Annotation, Operation
+from webapp.labeling.thumbnails import shown_boxes
 
 pytestmark = pytest.mark.django_db
 EMPTY = {"base_revision": 0, "op_id": str(uuid.uuid4()), "upserts": [], "deletes": []}
@@ -154,6 +155,15 @@ def test_reads_the_image_and_its_neighbours(
     strip = client_of(viewer).get(f"/api/projects/{project.pk}/filmstrip?around={after.pk}").json()
     assert [item["name"] for item in strip["items"]] == ["photo.jpg", "after.jpg"]
     assert strip["items"][1]["boxes"] == [[1, 1, 9, 9, project.labels.get(name="dog").pk, False]]
+
+
+def test_reads_no_more_boxes_than_a_thumbnail_shows(project: Any, make_image: Any) -> None:
+    crowded = make_image(project, boxes=[("dog", n, 1, n + 9, 9) for n in range(5)])
+    other = make_image(project, "other.jpg", boxes=[("cat", 1, 1, 9, 9)])
+    Annotation.objects.filter(image=crowded, xmin=0).update(status="rejected")
+    boxes = shown_boxes([crowded.pk, other.pk], 3)
+    assert [len(boxes[pk]) for pk in (crowded.pk, other.pk)] == [3, 1]
+    assert all(xmin > 0 for _, _, xmin, *_ in boxes[crowded.pk])
 
 
 def test_makes_a_label_once(client_of: Any, annotator: Any, viewer: Any, project: Any) -> None:
