@@ -1,12 +1,14 @@
 """How fast a large archive is imported, with previews, and whether memory stays flat.
 
-    python benchmarks/import.py [--images 500 10000] [--format voc|yolo|coco] [--kill] [--json FILE]
+    python benchmarks/import.py [--images 500 10000] [--format voc|yolo|coco] [--kill] [--records]
+                                [--json FILE]
 
 The archive is made from real photos (../shared/data, or --photos DIR with Pascal VOC files): each
 photo comes many times, with other bytes each time but all its pixels to decode. The import runs in
 a worker process of its own, against a fresh SQLite and a fresh folder. Each size is measured by
 itself; `peak` is the worker's largest resident memory, `decoder` that of the largest of its
-decoding processes. With --kill the largest archive is imported once more by a worker that is killed
+decoding processes. With --records what was imported is frozen and written as TFRecords, too, in a
+process of its own. With --kill the largest archive is imported once more by a worker that is killed
 (-9) at 40 % and at 80 %, and what is there in the end is counted. The bar: 100 images/s on two
 cores, peak memory of the worker within 10 % of that at 500 images.
 """
@@ -67,6 +69,26 @@ own = resource.getrusage(resource.RUSAGE_SELF)
 children = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([seconds, own.ru_maxrss / 1024, children.ru_maxrss / 1024,
     own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime]))
+"""
+FREEZE = """
+from webapp.datasets.freezing import freeze
+from webapp.projects.models import Project
+project = Project.objects.get()
+print(freeze(project, project.created_by).pk)
+"""
+RECORDS = """
+import json, resource, tempfile, time
+from pathlib import Path
+import django
+django.setup()
+from webapp.datasets.models import DatasetRevision
+from webapp.datasets.records import write_records
+revision = DatasetRevision.objects.get(pk={pk})
+started = time.perf_counter()
+with tempfile.TemporaryDirectory() as folder:
+    write_records(revision, Path(folder) / "records")
+    seconds = time.perf_counter() - started
+print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 
 
@@ -193,6 +215,13 @@ class Bench:
         )
         return answer
 
+    def write_records(self) -> dict[str, float]:
+        """Freeze what is there, and write it as TFRecords in a process of its own."""
+        pk = int(self._run("manage.py", "shell", "--no-imports", "-c", FREEZE).split()[-1])
+        answer = self._run("-c", RECORDS.format(pk=pk)).splitlines()[-1]
+        seconds, peak = json.loads(answer)
+        return {"records_seconds": seconds, "records_peak_mib": peak}
+
     def work_until_killed(self, fraction: float) -> None:
         """Import in a worker process that gets SIGKILL once `fraction` is done; queue it again."""
         command = [sys.executable, "-c", WORKER.format(pk=self.pk)]
@@ -229,7 +258,7 @@ class Bench:
 
 
 def measure(
-    photos: list[tuple[bytes, LabelledImage]], count: int, to: str, kill: bool
+    photos: list[tuple[bytes, LabelledImage]], count: int, to: str, kill: bool, records: bool
 ) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="boxloop-bench-") as name:
         archive = Path(name) / "bench.zip"
@@ -241,7 +270,8 @@ def measure(
             "seconds": seconds, "images_per_second": count / seconds, "cpu_seconds": cpu,
             "peak_mib": peak, "decoder_peak_mib": decoder, "expected_boxes": boxes,
         }  # fmt: skip
-        yield row | bench.facts()
+        row |= bench.facts()
+        yield row | (bench.write_records() if records else {})
         shutil.rmtree(bench.var)
         if kill:
             bench = Bench(Path(name) / "killed", archive)
@@ -262,6 +292,7 @@ def main() -> int:
     parser.add_argument("--format", choices=("voc", "yolo", "coco"), default="voc")
     parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--kill", action="store_true", help="once more, killed at 40 %% and 80 %%")
+    parser.add_argument("--records", action="store_true", help="write TFRecords of it, too")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     options = parser.parse_args()
     photos = real_photos(options.photos)
@@ -271,7 +302,7 @@ def main() -> int:
     )
     for count in options.images:
         kill = options.kill and count == max(options.images)
-        for row in measure(photos, count, options.format, kill):
+        for row in measure(photos, count, options.format, kill, options.records):
             rows.append(row)
             if "killed" not in row:
                 print(
@@ -279,10 +310,18 @@ def main() -> int:
                     f"{row['cpu_seconds']:>7.1f} {row['peak_mib']:>9.1f} "
                     f"{row['decoder_peak_mib']:>8.1f}"
                 )
+            if "records_seconds" in row:
+                rate = count / row["records_seconds"]
+                print(
+                    f"{'':>8} TFRecords: {rate:,.0f} images/s, peak {row['records_peak_mib']:.1f}"
+                )
             ends_well(row)
     timed = [row for row in rows if "killed" not in row]
     growth = timed[-1]["peak_mib"] / timed[0]["peak_mib"] - 1
     print(f"Bar: {BAR} images/s; memory grew by {100 * growth:.1f} % (bar 10 %).")
+    if options.records:
+        growth = timed[-1]["records_peak_mib"] / timed[0]["records_peak_mib"] - 1
+        print(f"TFRecords: memory grew by {100 * growth:.1f} %.")
     if options.json:
         figures = {"bar_images_per_second": BAR, "rows": rows, "memory_growth": growth}
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
