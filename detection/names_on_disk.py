@@ -176,8 +176,3 @@ class NamesByKey:
             "SELECT name FROM names WHERE key = ? ORDER BY rowid", (_stored(key),)
         )
         return [_given(name) for (name,) in rows]
-
-    def keyed(self) -> Iterator[tuple[str, str]]:
-        """All of them, as they came."""
-        for key, name in self._db.execute("SELECT key, name FROM names ORDER BY rowid"):
-            yield _given(key), _given(name)

@@ -5,7 +5,6 @@ file waits in a temporary one.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,9 +19,9 @@ from detection.images import ImageRefused, upright_jpeg_bytes
 from detection.label_map import LabelMap, LabelMapItem
 from detection.splits import SPLITS
 from detection.types import Box, LabelledImage, Problem
-from webapp.datasets.freezing import CORNERS, read_manifest
+from webapp.datasets.freezing import CORNERS
+from webapp.datasets.manifests import Manifest
 from webapp.datasets.models import DatasetRevision, Image, ImageQuerySet
-from webapp.datasets.records import manifest_label_map
 from webapp.labeling.models import Annotation, Operation
 from webapp.projects.models import Label, Project
 
@@ -83,22 +82,20 @@ def export_images(
 
 def export_revision(revision: DatasetRevision, format_key: str, pictures: Images) -> Export:
     """The images as they were frozen."""
-    manifest = read_manifest(revision)
-    label_map = manifest_label_map(manifest)
-    names = {item.id: item.name for item in label_map}
-    entries = sorted(
-        manifest["images"], key=lambda entry: (SPLITS.index(entry["split"]), entry["sha256"])
-    )
+    manifest = Manifest(revision)
+    names = {item.id: item.name for item in manifest.label_map}
+    counts = manifest.split_sizes
+    sizes = {split: counts[split] for split in SPLITS if split in counts}
 
     def read(say: Say) -> Iterator[DatasetItem]:
-        for entry in entries:
-            row = {**entry, "boxes": [_frozen_box(box, names) for box in entry["boxes"]]}
-            item = _item(revision.project_id, row, entry["split"], False, pictures, say)
-            if item is not None:
-                yield item
+        for split in sizes:
+            for entry in manifest.images(split):
+                row = {**entry, "boxes": [_frozen_box(box, names) for box in entry["boxes"]]}
+                item = _item(revision.project_id, row, split, False, pictures, say)
+                if item is not None:
+                    yield item
 
-    counts = Counter(entry["split"] for entry in entries)
-    dataset = Dataset(label_map, {split: counts[split] for split in SPLITS if counts[split]}, read)
+    dataset = Dataset(manifest.label_map, sizes, read)
     name = f"{file_stem(revision.project.name)} {revision}"
     return Export(FORMATS[format_key], dataset, pictures, name)
 
