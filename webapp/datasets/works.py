@@ -72,7 +72,7 @@ def _deal(work: DatasetWork, tell: Tell) -> Said:
     )  # fmt: skip
     if not outcome.images:
         return _said("Every image has the split that this would give it.", [])
-    return _said(f"{in_words(outcome)} got a split. Undo below, if need be.", outcome.left)
+    return _said(f"{in_words(outcome)} got a split.", outcome.left)
 
 
 def _restore(work: DatasetWork, tell: Tell) -> Said:

@@ -1,11 +1,13 @@
 """How far a worker is with a change of many images, and stopping it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRefresh
 
@@ -16,6 +18,9 @@ from webapp.projects.access import project_view
 from webapp.projects.models import Project
 from workers import tasks
 from workers.wake import wake
+
+# How long its outcome stays on the pages.
+TOLD_FOR = timedelta(minutes=10)
 
 
 def start_work(
@@ -31,9 +36,12 @@ def start_work(
 
 
 def latest_work(project: Project) -> DatasetWork | None:
-    """The change that is being made, or the newest that failed."""
+    """The change that is being made, or the newest where it failed or ended just now."""
     row = project.works.first()
-    return row if row is not None and (row.is_active or row.status == Status.FAILED) else None
+    if row is None or row.is_active or row.status == Status.FAILED:
+        return row
+    just_now = row.finished_at and timezone.now() - row.finished_at < TOLD_FOR
+    return row if row.status == Status.FINISHED and just_now else None
 
 
 @require_GET
@@ -43,12 +51,6 @@ def work(request: HttpRequest, project: Project) -> HttpResponse:
     row = active_work(project)
     if row is not None:
         return render(request, "datasets/_work.html", {"project": project, "work": row})
-    over = project.works.first()
-    if over is not None and over.status == Status.FINISHED and over.created_by == request.user:
-        if over.said.get("done"):
-            messages.success(request, over.said["done"])
-        if over.said.get("left"):
-            messages.warning(request, " ".join(over.said["left"]))
     if not request.htmx:
         return redirect(reverse("datasets:health", args=[project.pk]))
     return HttpResponseClientRefresh()
