@@ -17,6 +17,7 @@ from detection.near_duplicates import near_groups
 from detection.splits import assign_splits, joined_groups
 from webapp.datasets.health_models import PhotoFacts
 from webapp.datasets.models import DatasetRevision, Image, Split
+from webapp.labeling.labels import boxes_by_label
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Project
 from webapp.storage import save_stream
@@ -99,14 +100,11 @@ def _stops(
 
 
 def _label_findings(project: Project, labels_url: str) -> list[Finding]:
-    trained = Q(
-        annotations__status=Annotation.Status.ACTIVE,
-        annotations__image__state=Image.State.DONE,
-        annotations__image__trashed_at=None,
-    )
-    labels = project.active_labels().annotate(boxes=Count("annotations", filter=trained))
-    empty = [str(label) for label in labels if not label.boxes]
-    few = [f"{label} ({label.boxes})" for label in labels if 0 < label.boxes < FEW_BOXES]
+    done = Image.objects.kept().filter(project=project, state=Image.State.DONE)
+    boxes = boxes_by_label(done)
+    counts = [(label, boxes.get(label.pk, 0)) for label in project.active_labels()]
+    empty = [str(label) for label, count in counts if not count]
+    few = [f"{label} ({count})" for label, count in counts if 0 < count < FEW_BOXES]
     findings = []
     if empty:
         findings.append(

@@ -27,8 +27,7 @@ def state_key(project: Project) -> str:
     images = Image.objects.kept().filter(project=project).order_by("pk")
     digest = hashlib.sha256()
     rows = images.values_list("pk", "revision", "split", "group", "state", "box_count")
-    for row in rows.iterator(chunk_size=2000):
-        digest.update(repr(row).encode())
+    digest.update("".join(map(repr, rows)).encode())
     labels = project.labels.order_by("pk").values_list("pk", "name", "retired_at", "class_id")
     digest.update(repr(list(labels)).encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from numpy.typing import NDArray
 
 from webapp.datasets.charts import (
@@ -91,12 +91,7 @@ def dataset_statistics(project: Project) -> Statistics:
         .values_list("box_count")
         .annotate(images=Count("pk"))
     )
-    rows = Annotation.objects.filter(
-        image__project=project, image__trashed_at=None, status=Annotation.Status.ACTIVE
-    ).values_list(
-        "label_id", "image_id", "xmin", "ymin", "xmax", "ymax", "image__width", "image__height"
-    )
-    table = np.array(list(rows.order_by()), dtype=np.float64).reshape(-1, 8)
+    table = _boxes_of(kept)
     labels = _label_counts(project, table)
     box_sizes = table[:, 4:6] - table[:, 2:4]
     cells, most = heat_map((table[:, 2:4] + table[:, 4:6]) / 2 / table[:, 6:8])
@@ -120,11 +115,26 @@ def dataset_statistics(project: Project) -> Statistics:
     )
 
 
+def _boxes_of(kept: QuerySet[Image]) -> NDArray[np.float64]:
+    """(n, 8): label id, image id, xmin, ymin, xmax, ymax, width and height of the image."""
+    rows = Annotation.objects.filter(
+        image__in=kept.order_by(), status=Annotation.Status.ACTIVE
+    ).values_list("label_id", "image_id", "xmin", "ymin", "xmax", "ymax")
+    boxes = np.fromiter(rows.order_by().iterator(10_000), np.dtype((np.float64, 6)))
+    sizes = np.array(list(kept.order_by("pk").values_list("pk", "width", "height")), np.float64)
+    sizes = sizes.reshape(-1, 3)
+    # Looked up here: joined to every box, the database would hand each on 20 times.
+    at = np.searchsorted(sizes[:, 0], boxes[:, 1])
+    return np.hstack([boxes, sizes[at, 1:]])
+
+
 def _label_counts(project: Project, table: NDArray[np.float64]) -> list[LabelCount]:
     """Every active label, and retired ones that still have boxes; most boxes first."""
     boxes = dict(zip(*np.unique(table[:, 0].astype(int), return_counts=True), strict=True))
-    pairs = np.unique(table[:, :2].astype(int), axis=0)
-    images = dict(zip(*np.unique(pairs[:, 0], return_counts=True), strict=True))
+    # Pairs of label and image as one number each, which sorts many times faster than rows.
+    most_images = int(table[:, 1].max(initial=0)) + 1
+    pairs = np.unique(table[:, 0].astype(int) * most_images + table[:, 1].astype(int))
+    images = dict(zip(*np.unique(pairs // most_images, return_counts=True), strict=True))
     most = max(boxes.values(), default=1)
     found = project.labels.filter(Q(retired_at=None) | Q(pk__in=[int(pk) for pk in boxes]))
     rows = [

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from detection.label_map import LabelMapError, parse_label_map, write_label_map
 from webapp.labeling.bulk import merge_labels
+from webapp.labeling.labels import boxes_by_label
 from webapp.projects.access import project_view
 from webapp.projects.forms import LabelForm, LabelMapFileForm, LabelNamesForm
 from webapp.projects.label_import import LabelMapConflict, import_label_map
@@ -34,15 +34,16 @@ def label_map(request: HttpRequest, project: Project) -> HttpResponse:
 def label_map_page(
     request: HttpRequest, project: Project, *, status: int = 200, **context: Any
 ) -> HttpResponse:
-    labels = project.labels.annotate(
-        boxes=Count("annotations", filter=Q(annotations__status="active")),
-        suggestions=Count("annotations", filter=Q(annotations__status="suggested")),
-        boxes_in_trash=Count(
-            "annotations",
-            filter=Q(annotations__status="active") & ~Q(annotations__image__trashed_at=None),
-        ),
-    ).order_by("position", "class_id")
-    rows = list(labels)
+    rows = list(project.labels.order_by("position", "class_id"))
+    kept = boxes_by_label(project.images.kept())
+    in_trash = boxes_by_label(project.images.exclude(trashed_at=None))
+    suggestions = boxes_by_label(project.images.all(), "suggested")
+    for label in rows:
+        vars(label).update(
+            boxes=kept.get(label.pk, 0) + in_trash.get(label.pk, 0),
+            boxes_in_trash=in_trash.get(label.pk, 0),
+            suggestions=suggestions.get(label.pk, 0),
+        )
     defaults = {
         "room": "label_map",
         "labels": [label for label in rows if label.retired_at is None],

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
@@ -13,6 +13,7 @@ from detection.training.input_size import choose_input_size
 from detection.training.settings import automatic_epochs
 from webapp.datasets.freezing import NotTrainable, training_findings
 from webapp.datasets.models import Image, Split
+from webapp.labeling.labels import boxes_by_label
 from webapp.labeling.models import Annotation
 from webapp.leases import Status
 from webapp.projects.access import project_view
@@ -105,17 +106,8 @@ def working_set(project: Project) -> dict[str, int]:
         val=Count("pk", filter=Q(split=Split.VAL)),
         test=Count("pk", filter=Q(split=Split.TEST)),
     )
-    boxes = project.labels.aggregate(
-        boxes=Count(
-            "annotations",
-            filter=Q(
-                annotations__status="active",
-                annotations__image__state=Image.State.DONE,
-                annotations__image__trashed_at=None,
-            ),
-        ),
-    )
-    labels = project.active_labels().filter(annotations__status="active").distinct().count()
+    drawn = Annotation.objects.filter(status=Annotation.Status.ACTIVE, label=OuterRef("pk"))
+    labels = project.active_labels().filter(Exists(drawn)).count()
     unsplit = counts["images"] - counts["train"] - counts["val"] - counts["test"]
     val = round(unsplit * VAL_FRACTION)
     if not counts["val"] and not unsplit:
@@ -123,7 +115,7 @@ def working_set(project: Project) -> dict[str, int]:
         val = round(counts["train"] * VAL_FRACTION)
     return {
         **counts,
-        **boxes,
+        "boxes": sum(boxes_by_label(done).values()),
         "labels": labels,
         "train": counts["train"] + unsplit - val,
         "val": counts["val"] + val,
