@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from webapp.datasets import works
 from webapp.datasets.health import answer, latest_answer, queue_check
 from webapp.datasets.health_fixes import NothingToFix, apply_fix, undo
 from webapp.datasets.health_models import DatasetChange, HealthCheck, PhotoFacts
@@ -208,6 +209,18 @@ def test_fix_and_undo_by_the_buttons(client_of, project, annotator, make_image) 
     assert len(boxes_of(image)) == 2
     foreign = client.post(url("change_undo", project, change.pk), {"back": "//evil.example/"})
     assert foreign.url == url("health", project)
+
+
+def test_a_worker_checks_a_large_project_again(
+    client_of, project, annotator, make_image, sent, monkeypatch
+) -> None:
+    monkeypatch.setattr(works, "LARGE", 0)
+    image = make_image(project, "a.jpg", boxes=[GOOD, GOOD])
+    fix = url("health_fix", project, "duplicate-boxes")
+    assert client_of(annotator).post(fix, {"image": image.pk}).status_code == 302
+    assert len(boxes_of(image)) == 1
+    check = HealthCheck.objects.get()
+    assert check.status == Status.QUEUED
 
 
 def test_who_may_do_what(client_of, project, viewer, stranger, make_image) -> None:

@@ -115,10 +115,22 @@ def _with_pictures(
 @project_view()
 def health_start(request: HttpRequest, project: Project) -> HttpResponse:
     """Have a worker check. A viewer may ask, too: it changes nothing."""
-    check, new = queue_check(project, request.user)
+    _have_checked(project, request.user)
+    return redirect("datasets:health", project.pk)
+
+
+def _ask_again(project: Project, user: Any) -> None:
+    """All checks at once, or by a worker where they take longer than the change of one image."""
+    if is_large(project):
+        _have_checked(project, user)
+    else:
+        check_again(project, user)
+
+
+def _have_checked(project: Project, user: Any) -> None:
+    check, new = queue_check(project, user)
     if new:
         wake(tasks.check_health, check)
-    return redirect("datasets:health", project.pk)
 
 
 @require_POST
@@ -148,7 +160,7 @@ def health_fix(request: HttpRequest, project: Project, key: str) -> HttpResponse
         words = f"Changed {in_words(outcome)}. It stands in their histories."
         messages.success(request, words) if outcome.images else None
         _say_what_was_left(request, outcome.left)
-    check_again(project, request.user)
+    _ask_again(project, request.user)
     return redirect(_back(request, project))
 
 
@@ -174,7 +186,7 @@ def change_undo(request: HttpRequest, project: Project, change_id: int) -> HttpR
         messages.success(request, f"Taken back: {change.words} ({in_words(outcome)}).")
         _say_what_was_left(request, outcome.left)
     if latest_answer(project) is not None:
-        check_again(project, request.user)
+        _ask_again(project, request.user)
     return redirect(_back(request, project))
 
 
