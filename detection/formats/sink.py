@@ -17,7 +17,7 @@ from zipstream import ZipStream
 
 from detection.formats.dataset import DatasetItem
 from detection.images import SUFFIX_BY_FORMAT
-from detection.names import UniquePaths, stem_of, suffix_of
+from detection.names import UniquePaths, layout_key, stem_of, suffix_of
 
 Images = Literal["copy", "link", "none"]
 PIECE = 256 * 1024
@@ -51,7 +51,9 @@ class Sink(ABC):
     def picture_path(self, item: DatasetItem) -> str:
         """A path for the item's picture, unlike any before it also in its stem.
 
-        Where pictures are not written it is their own name: the files are elsewhere.
+        Layout folders such as JPEGImages are left out, for the format has its own, and programs
+        look for labels/x.txt beside images/x.jpg and nowhere else. Where pictures are not written
+        it is their own name: the files are elsewhere.
         """
         name = item.image.name
         if self.images == "none":
@@ -59,7 +61,7 @@ class Sink(ABC):
         suffix = suffix_of(name)
         if suffix not in _SAME_SUFFIXES.get(item.picture_format, {suffix}):
             suffix = SUFFIX_BY_FORMAT[item.picture_format]
-        return f"{self._paths.path_for(stem_of(name))}{suffix}"
+        return f"{self._paths.path_for(layout_key(stem_of(name)))}{suffix}"
 
     def add_picture(self, path: str, item: DatasetItem) -> None:
         """Write the item's picture, if pictures are wanted."""

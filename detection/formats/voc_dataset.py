@@ -178,12 +178,13 @@ def _with_known_labels(image: LabelledImage, label_map: LabelMap, say: Say) -> t
 
 
 def write(dataset: Dataset, sink: Sink, report: WriteReport) -> Iterator[None]:
-    """Write JPEGImages, Annotations, ImageSets/Main and label_map.pbtxt.
+    """Write JPEGImages, Annotations, ImageSets/Main, label_map.pbtxt, and CVAT's labelmap.txt.
 
     ``crowd`` cannot be kept.
     """
     with sink.open(LABEL_MAP_NAME) as file:
         file.write(write_label_map(dataset.label_map).encode("utf-8"))
+    sink.add("labelmap.txt", _label_list(dataset.label_map.names).encode("utf-8", "replace"))
     with ExitStack() as stack:
         lists = {
             split: stack.enter_context(sink.open(f"ImageSets/Main/{split}.txt"))
@@ -201,3 +202,16 @@ def write(dataset: Dataset, sink: Sink, report: WriteReport) -> Iterator[None]:
             report.count(item)
             yield
     yield
+
+
+def _label_list(names: Sequence[str]) -> str:
+    """Names as CVAT and Datumaro ask for them where they are not Pascal VOC's own twenty: with the
+    colours of VOC's masks (bits of the index, dealt to red, green and blue)."""
+    lines = ["# label:color_rgb:parts:actions"]
+    for index, name in enumerate(["background", *names]):
+        rgb = [
+            sum(((index >> 3 * bit + part) & 1) << 7 - bit for bit in range(8)) for part in range(3)
+        ]
+        # A colon would end the name.
+        lines.append(f"{' '.join(name.replace(':', ' ').split())}:{','.join(map(str, rgb))}::")
+    return "\n".join([*lines, ""])

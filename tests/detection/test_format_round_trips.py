@@ -204,3 +204,23 @@ def boxes_by_stem(root: Path) -> dict:
         Path(item.image.name).stem: (item.split, item.image.boxes)
         for item in found.read(lambda problem: None)
     }
+
+
+def test_other_programs_find_labels_beside_pictures(tmp_path):
+    """They look for labels/x.txt beside images/x.jpg, and for names that are not VOC's twenty."""
+    made = [
+        DatasetItem(LabelledImage(name, 64, 48), picture((64, 48), number), "jpeg", "train")
+        for number, name in enumerate(["JPEGImages/a.jpg", "data/images/a.jpg", "img/a.jpg"])
+    ]
+    write_to(dataset(made), "yolo", tmp_path / "yolo", WriteReport())
+    written = {path.relative_to(tmp_path / "yolo").as_posix()
+               for path in (tmp_path / "yolo").rglob("*.*")}  # fmt: skip
+    assert written == {"data.yaml"} | {
+        f"{kind}/train/{stem}.{suffix}"
+        for stem in ("a", "data/a", "a-2")
+        for kind, suffix in (("images", "jpg"), ("labels", "txt"))
+    }
+    write_to(dataset(made), "voc", tmp_path / "voc", WriteReport())
+    assert (tmp_path / "voc/JPEGImages/data/a.jpg").exists()
+    names = (tmp_path / "voc/labelmap.txt").read_text("utf-8").splitlines()
+    assert names[1:4] == ["background:0,0,0::", "dog:128,0,0::", "guinea pig:0,128,0::"]
