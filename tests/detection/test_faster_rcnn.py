@@ -18,6 +18,7 @@ from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.nms import suppress
 from detection.models.faster_rcnn.postprocessing import postprocess
 from detection.models.faster_rcnn.resize import normalise, resize_images, resized_shape
+from detection.models.faster_rcnn.winograd import convolve_by_winograd, filtered
 from tests.detection.faster_rcnn_tiny import PIPELINE, tiny_config, write_checkpoint
 
 
@@ -105,6 +106,26 @@ def test_suppression_clips_drops_what_has_no_area_and_takes_the_next() -> None:
     assert not classes.numpy().any()
 
 
+@pytest.mark.parametrize("side", [1, 4, 7])
+def test_winograds_convolution_is_the_plain_one(side: int) -> None:
+    random = np.random.default_rng(side)
+    maps = random.normal(size=(3, side, side, 12)).astype(np.float32)
+    kernel = random.normal(size=(3, 3, 12, 5)).astype(np.float32)
+    wanted = tf.nn.conv2d(maps.astype(np.float64), kernel.astype(np.float64), 1, "SAME").numpy()
+    found = filtered(tf.constant(maps), tf.constant(kernel), side).numpy()
+    np.testing.assert_allclose(found, wanted, atol=5e-6 * np.abs(wanted).max())
+
+
+def test_the_second_stage_answers_alike_by_winograd(model: FasterRcnn) -> None:
+    crops = tf.random.stateless_uniform([5, 7, 7, model.second_stage.input.shape[-1]], [1, 2])
+    other = tf.keras.models.clone_model(model.second_stage)
+    other.set_weights(model.second_stage.get_weights())
+    assert convolve_by_winograd(other) == 7
+    wanted, found = model.second_stage(crops), other(crops)
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4, atol=1e-5)
+
+
 def test_each_picture_of_a_batch_is_dealt_with_alone(model: FasterRcnn) -> None:
     random = np.random.default_rng(0)
     pictures = random.integers(0, 255, (2, 80, 60, 3), np.uint8)
@@ -134,8 +155,10 @@ def test_a_checkpoint_goes_into_the_layers_of_its_names(model: FasterRcnn, tmp_p
         for file in sorted(tmp_path.glob("model.ckpt*")):
             archive.add(file, f"faster_rcnn_2018/{file.name}")
         archive.add(tmp_path / "pipeline.config", "faster_rcnn_2018/pipeline.config")
+    other = FasterRcnn(model.config)
     for source in (tmp_path, tmp_path / "model.ckpt", tmp_path / "zoo.tar.gz"):
-        other = FasterRcnn(model.config)
+        for variable in other.weights:
+            variable.assign(tf.zeros_like(variable))
         with opened(source) as (prefix, config):
             fit = load_checkpoint(other, prefix)
             assert config is not None

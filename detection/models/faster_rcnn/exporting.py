@@ -20,6 +20,7 @@ from detection.exports.saved_model import OUTPUTS, FrozenGraph, Outputs, SavedMo
 from detection.label_map import LabelMap
 from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.serving import serve
+from detection.models.faster_rcnn.winograd import convolve_by_winograd
 
 MOST_PICTURES = 8
 CHECKED_SCORE = 0.1
@@ -97,7 +98,11 @@ def write_frozen_graph(model: FasterRcnn, label_map: LabelMap, path: Path) -> No
 
 
 def _answer(model: FasterRcnn, label_map: LabelMap) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """``serving.serve`` with this model and the label map's ids, as a function of one input."""
+    """``serving.serve`` with this model and the label map's ids, as a function of one input.
+
+    The model is for detection from then on: see ``winograd.convolve_by_winograd``.
+    """
+    convolve_by_winograd(model.second_stage)
     ids = [item.id for item in label_map]
     return lambda pictures: serve(model, pictures, ids)
 

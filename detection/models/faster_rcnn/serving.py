@@ -18,6 +18,7 @@ from detection.models.faster_rcnn.config import ConfigError, FasterRcnnConfig, r
 from detection.models.faster_rcnn.detector import FasterRcnn, Tensors
 from detection.models.faster_rcnn.postprocessing import postprocess
 from detection.models.faster_rcnn.resize import normalise, resize_images
+from detection.models.faster_rcnn.winograd import convolve_by_winograd
 from detection.types import Detection
 
 COCO_IDS = 90
@@ -55,12 +56,15 @@ def serve(model: FasterRcnn, pictures: tf.Tensor, class_ids: Sequence[int]) -> T
 class CheckpointDetector:
     """A zoo-style checkpoint, ready to detect; to be used as ``detection.inference.Detector``.
 
+    The model is for detection from then on: see ``winograd.convolve_by_winograd``.
+
     Attributes:
         label_map: class ids and names, one for each class of the model.
         score_threshold: the least score that the pipeline.config lets through.
     """
 
     def __init__(self, model: FasterRcnn, label_map: LabelMap) -> None:
+        convolve_by_winograd(model.second_stage)
         self.model, self.label_map = model, label_map
         self.score_threshold = model.config.score_threshold
         signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
