@@ -226,6 +226,12 @@ class Fingers:
         touches = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]
         self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
+    def rest(self, place: tuple[float, float], page: Any) -> None:
+        """One finger, held where it is."""
+        self._send("touchStart", (place,))
+        page.wait_for_timeout(550)
+        self._send("touchEnd", ())
+
     def move(self, *paths: tuple[tuple[float, float], tuple[float, float]]) -> None:
         """Each finger from its start to its end."""
         self._send("touchStart", tuple(start for start, _ in paths))
@@ -240,6 +246,10 @@ def test_one_finger_draws_or_pans_and_two_pinch(desks: Desks) -> None:
     fingers.move((at(page, 100, 100), at(page, 400, 300)))
     (box,) = page.evaluate(f"{EDITOR}.store.boxes")
     assert [box[name] for name in ("xmin", "ymin", "xmax", "ymax")] == [100, 100, 400, 300]
+    fingers.move((at(page, 500, 100), at(page, 600, 300)))
+    fingers.rest(at(page, 250, 200), page)
+    assert page.evaluate(f"{EDITOR}.store.selection.size") == 2, "a finger that rests adds"
+    page.keyboard.press("Control+z")
     page.tap("[data-action=toggleFinger]")
     until(page, "document.querySelector('[data-action=toggleFinger][aria-pressed=true]')")
     x, scale = page.evaluate(f"[{EDITOR}.view.x, {EDITOR}.view.scale]")

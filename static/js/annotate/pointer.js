@@ -5,7 +5,8 @@
  * Draw tool: a drag draws, over other boxes too; a click selects what it hits, or starts a box
  * that the second click ends; the selected box is resized at its handles and moved at its line.
  * Move tool (or Ctrl): a drag moves the box under the pointer, or the picture. Shift+drag selects.
- * Space, middle button: the picture. Two fingers: zoom and pan.
+ * Space, middle button: the picture. Two fingers: zoom and pan. A finger that rests on a box takes it
+ * into the selection, or out of it.
  */
 import { place } from "./commands.js";
 import { bigEnough, boxBetween, groupShift, moveBox, resizeBox } from "./geometry.js";
@@ -14,6 +15,8 @@ import { settings } from "./settings.js";
 
 /** Less movement than this, in CSS pixels, is a click. */
 const CLICK = 4;
+/** A finger that rests so long is no tap. */
+const REST_MS = 500;
 const CURSORS = { nw: "nwse-resize", se: "nwse-resize", ne: "nesw-resize", sw: "nesw-resize", n: "ns-resize", s: "ns-resize", e: "ew-resize", w: "ew-resize" };
 
 export class Pointer {
@@ -70,7 +73,20 @@ export class Pointer {
     this.stage.setPointerCapture(event.pointerId);
     this.gesture = this.#begin(event, at);
     this.gesture.pointerId = event.pointerId;
+    clearTimeout(this.resting);
+    if (event.pointerType === "touch") this.resting = setTimeout(() => this.#rested(at), REST_MS);
     this.editor.crosshair.hide(event.pointerType === "touch");
+  }
+
+  /** A finger has not moved for a while: what Shift and a click are for a mouse. */
+  #rested(at) {
+    const { store, gesture } = this;
+    if (!gesture || gesture.moved || gesture.kind === "pinch" || store.hidden) return;
+    const hit = topAt(store.touchable, at.ix, at.iy, 12 / this.view.scale);
+    if (!hit) return;
+    gesture.kind = "rested";
+    toggle(store, hit.id);
+    this.editor.say(`${store.selection.size} selected.`);
   }
 
   /** Which gesture starts here. */
@@ -153,6 +169,8 @@ export class Pointer {
     if (!gesture || gesture.pointerId !== event.pointerId) return;
     this.gesture = null;
     const at = this.#locate(event);
+    clearTimeout(this.resting);
+    if (gesture.kind === "rested") return;
     if (gesture.second) this.#finishSecond(gesture, at);
     else if (gesture.moved) this.#finish(gesture);
     else this.#click(event, gesture, at);
