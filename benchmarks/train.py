@@ -54,6 +54,7 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     from detection.input_pipeline import Augmentation, sample_order, training_batches
     from detection.models.ssd.detector import build_detector, freeze_early_layers
     from detection.training.data import CROP_RESERVE
+    from detection.training.machine import products_a_second
     from detection.training.pointwise import learn_by_matrix_products
     from detection.training.step import TrainingStep
 
@@ -61,7 +62,7 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     freeze_early_layers(model)
     learn_by_matrix_products(model)
     step = TrainingStep(model, input_size)
-    batches = iter(
+    batches = step.ahead(
         training_batches(
             make_split(round(CROP_RESERVE * input_size)),
             sample_order(NUM_PICTURES, (WARM_UP + steps) * batch_size, 0),
@@ -89,6 +90,7 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
         "cpu_seconds_a_step": (time.process_time() - began_cpu) / steps,
         "share_waiting_for_data": waiting / seconds,
         "seconds_to_start": first,
+        "matrix_product_gflops": 2 * products_a_second() / 1e9,
         "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
@@ -111,6 +113,8 @@ def main() -> int:
     print(f"a step              {found['seconds_a_step']:8.3f} s")
     print(f"CPU time of a step  {found['cpu_seconds_a_step']:8.3f} s")
     print(f"images a CPU second {options.batch_size / found['cpu_seconds_a_step']:8.1f}")
+    # The machine's speed at that moment, to compare runs by: shared cores vary.
+    print(f"a matrix product    {found['matrix_product_gflops']:8.0f} GFLOP/s")
     print(f"until the 5th step  {found['seconds_to_start']:8.1f} s")
     print(f"memory at most      {found['memory_bytes'] / 1e9:8.2f} GB")
     if options.json is not None:

@@ -28,7 +28,11 @@ MOSAIC_CENTRE = 0.3, 0.7
 RARE, MOST_REPEATS = 0.1, 4.0
 
 
-# Pixels [side, side, 3] in -1..1, boxes [M, 4], classes [M], kinds [M, 2].
+# A pixel is 0 at mid-grey until colours are changed, which divides by this.
+HALF_RANGE = 127.5
+
+# Pixels [side, side, 3], boxes [M, 4], classes [M], kinds [M, 2]. Pixels are uint8 as stored, and
+# float32 from -HALF_RANGE to HALF_RANGE once they were seen through a window.
 Sample = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 
 
@@ -116,7 +120,7 @@ def training_batches(
         boxes.set_shape((split.max_boxes, 4))
         classes.set_shape((split.max_boxes,))
         kinds.set_shape((split.max_boxes, 2))
-        return tf.cast(pixels, tf.float32) * (1.0 / 127.5) - 1.0, boxes, classes, kinds
+        return pixels, boxes, classes, kinds
 
     def prepare(picture: tf.Tensor, sample: tf.Tensor) -> dict[str, tf.Tensor]:
         random = tf.random.stateless_uniform([20], tf.stack([tf.constant(seed, tf.int64), sample]))
@@ -194,14 +198,15 @@ def _flip_and_colour(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     if augmentation.flip:
         flipped = random[4] < 0.5
-        image = tf.where(flipped, tf.reverse(image, [1]), image)
+        # A branch, for tf.where would copy each picture three times.
+        image = tf.cond(flipped, lambda: tf.reverse(image, [1]), lambda: image)
         mirrored = tf.stack(
             [1 - boxes_xyxy[:, 2], boxes_xyxy[:, 1], 1 - boxes_xyxy[:, 0], boxes_xyxy[:, 3]], 1
         )
         boxes_xyxy = tf.where(flipped, mirrored, boxes_xyxy)
     if augmentation.colour:
-        image = _recolour(image, random)
-    return image, boxes_xyxy
+        return _recolour(image, random), boxes_xyxy
+    return image * (1.0 / HALF_RANGE), boxes_xyxy
 
 
 def _window(random: tf.Tensor) -> tf.Tensor:
@@ -217,9 +222,10 @@ def _window(random: tf.Tensor) -> tf.Tensor:
 def _view(
     image: tf.Tensor, window_xyxy: tf.Tensor, place_xyxy: tf.Tensor, input_size: int
 ) -> tf.Tensor:
-    """``window`` of ``image`` at ``place`` of a grey (0) square, as Pillow's antialiased bilinear.
+    """``window`` of ``image`` at ``place`` of a grey square, as Pillow's antialiased bilinear.
 
-    What of the place the window reaches beyond the image stays grey, and so does all around it.
+    ``image`` is uint8; the square is float32 and 0 where it is grey. What of the place the window
+    reaches beyond the image stays grey, and so does all around it.
     """
     side = image.shape[0]
     place = place_xyxy * input_size
@@ -236,7 +242,7 @@ def _view(
     middles = tf.range(input_size, dtype=tf.float32) + 0.5
     across = tf.cast((middles > place[0]) & (middles < place[2]), tf.float32)
     down = tf.cast((middles > place[1]) & (middles < place[3]), tf.float32)
-    return view * (down[:, None, None] * across[None, :, None])
+    return (view - HALF_RANGE) * (down[:, None, None] * across[None, :, None])
 
 
 def _move_boxes(
@@ -257,9 +263,11 @@ def _move_boxes(
 
 
 def _recolour(image: tf.Tensor, random: tf.Tensor) -> tf.Tensor:
+    """Brightness, contrast and saturation in one product, and to -1..1: it takes half the time."""
     brightness = 0.2 * (2 * random[5] - 1)
     contrast = 0.75 + 0.5 * random[6]
     saturation = 0.6 + 0.8 * random[7]
-    grey = tf.reduce_mean(image, axis=-1, keepdims=True)
-    image = grey + (image - grey) * saturation
-    return tf.clip_by_value(image * contrast + brightness, -1.0, 1.0)
+    # A colour is its grey (the mean of the three) and its distance from that.
+    colours = saturation * tf.eye(3) + (1.0 - saturation) / 3.0
+    mixed = tf.matmul(tf.reshape(image, [-1, 3]), colours * (contrast / HALF_RANGE))
+    return tf.reshape(tf.clip_by_value(mixed + brightness, -1.0, 1.0), image.shape)

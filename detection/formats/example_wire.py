@@ -87,6 +87,8 @@ _SMALL_VARINTS = tuple(
 def _varint(value: int) -> bytes:
     if 0 <= value < 1 << 12:
         return _SMALL_VARINTS[value]
+    if 1 << 14 <= value < 1 << 21:  # the size of most pictures
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while value > 0x7F:

@@ -8,7 +8,7 @@ its measures and its commands are the same for all.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +34,7 @@ class Step(Protocol):
     """Trains a model a batch at a time; see ``detection.training.step.TrainingStep``."""
 
     def __call__(self, batch: Batch, learning_rate: float) -> float: ...
+    def ahead(self, batches: Iterable[Batch]) -> Iterator[Batch]: ...
     def state(self) -> dict[str, np.ndarray]: ...
     def restore(self, arrays: dict[str, np.ndarray]) -> None: ...
     def averaged_weights(self) -> dict[str, np.ndarray]: ...

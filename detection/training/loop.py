@@ -6,41 +6,36 @@ goes on from its last whole epoch when `train` is called on the same folder agai
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from detection.bases import find_base
-from detection.evaluation import evaluate, quick_scores, worst_images
+from detection.evaluation import quick_scores, worst_images
 from detection.export import ExportError
 from detection.input_pipeline import repeat_factors, sample_order
 from detection.models.architecture import architecture_named
-from detection.training.checkpoints import load_checkpoint, save_checkpoint
 from detection.training.data import RunData, remarks
 from detection.training.devices import make_strategy
+from detection.training.finish import finish
 from detection.training.memory import with_half_a_batch_at_need
 from detection.training.pace import (
-    EVALUATION_SHARE,
-    EXPORT_MEMORY,
-    EXPORT_SECONDS,
     MEASURED_STEPS,
     UNCOUNTED_STEPS,
-    Pace,
+    forecast_memory,
+    make_pace,
     peak_memory,
     seconds_a_step,
 )
-from detection.training.progress import Progress
 from detection.training.reporting import Pulse, Reporter
+from detection.training.run_folder import RunFolder
 from detection.training.schedule import learning_rate
 from detection.training.settings import (
     MOST_EVALUATIONS,
@@ -54,7 +49,6 @@ from detection.training.settings import (
 # Epochs of a few steps are not all worth writing 70 MB.
 SAVE_SECONDS = 10.0
 WORST_SCORE = 0.3
-MOST_NEAR_SHOWN = 20
 
 
 def train(
@@ -73,7 +67,8 @@ def train(
     """
     out.mkdir(parents=True, exist_ok=True)
     reporter.tell("phase", phase="preparing")
-    has_kept = (out / "checkpoints" / "best.npz").exists()
+    folder = RunFolder(out)
+    has_kept = folder.has_best
 
     def check() -> None:
         if stop.is_set() and not has_kept:
@@ -92,7 +87,7 @@ def train(
 
         def start(batch_size: int | None) -> _Run:
             keras.utils.set_random_seed(settings.seed % 2**32)
-            run = _Run(out, data, settings, input_size, batch_size, reporter, stop)
+            run = _Run(folder, data, settings, input_size, batch_size, reporter, stop)
             check()
             run.train()
             return run
@@ -110,7 +105,7 @@ class _Run:
 
     def __init__(
         self,
-        out: Path,
+        folder: RunFolder,
         data: RunData,
         settings: TrainingSettings,
         input_size: int,
@@ -119,10 +114,11 @@ class _Run:
         stop: threading.Event,
     ) -> None:
         self.began = self.started = time.monotonic()
-        self.out, self.data, self.settings, self.input_size = out, data, settings, input_size
+        self.folder, self.data = folder, data
+        self.settings, self.input_size = settings, input_size
         self.reporter, self.stop = reporter, stop
         self.architecture = architecture_named(find_base(settings.base).architecture)
-        last = self._last_checkpoint()
+        self.progress, last = folder.take_up(settings, data.fingerprint())
         # A batch may be larger than the set: it then shows pictures twice, each time otherwise.
         self.batch_size = batch_size or self.progress.batch_size or settings.batch_size
         self.progress.batch_size = self.batch_size
@@ -151,14 +147,13 @@ class _Run:
     def train(self) -> None:
         self.epochs = self._measure()
         self.progress.num_epochs = self.epochs
-        self.settings.save(
-            self.out / "run.json",
+        self.folder.write_settings(
+            self.settings,
             epochs_chosen=self.epochs,
             input_size_chosen=self.input_size,
             batch_size_used=self.batch_size,
-            versions=_versions(),
         )
-        self._write_metrics_lines()
+        self.folder.write_metrics(self.progress.epochs)
         self.reporter.tell(
             "started",
             images={"train": self.data.train.num_images, "val": len(self.truth)},
@@ -196,31 +191,12 @@ class _Run:
         )
         return True
 
-    def _last_checkpoint(self) -> dict[str, np.ndarray] | None:
-        """The last checkpoint's arrays, its progress taken up. Raises TrainingError."""
-        fingerprint = self.data.fingerprint()
-        last = load_checkpoint(self.out / "checkpoints" / "last.npz")
-        arrays, facts = last or (None, {})
-        try:
-            self.progress = Progress(**facts)
-        except TypeError as error:
-            raise self._other_run(error) from error
-        if arrays is not None:
-            self.progress.refuse_other_run(self.settings, fingerprint, self.out)
-        self.progress.settings, self.progress.data = asdict(self.settings), fingerprint
-        return arrays
-
     def _take_up(self, arrays: dict[str, np.ndarray] | None) -> None:
         if arrays is not None:
             try:
                 self.step.restore(arrays)
             except (KeyError, ValueError, TypeError) as error:
-                raise self._other_run(error) from error
-
-    def _other_run(self, error: Exception) -> TrainingError:
-        return TrainingError(
-            f"{self.out}: the checkpoint there is of another run ({error}). Choose another folder."
-        )
+                raise self.folder.other_run(error) from error
 
     def _order(self, steps: int) -> np.ndarray:
         return sample_order(
@@ -228,7 +204,7 @@ class _Run:
         )
 
     def _batches(self, order: np.ndarray, first_epoch: int) -> Iterator[Any]:
-        return iter(
+        return self.step.ahead(
             self.architecture.batches(
                 self.data.train,
                 order,
@@ -272,19 +248,12 @@ class _Run:
         progress.epochs.append(facts)
         is_saved = self._is_due(progress.epoch) or time.monotonic() - self.saved > SAVE_SECONDS
         if is_saved:
-            self._save(averaged if facts["best"] else None)
-        self._write_metrics_lines()
+            self.folder.save(progress, self.step.state(), averaged if facts["best"] else None)
+            self.saved = time.monotonic()
+        self.folder.write_metrics(progress.epochs)
         self.reporter.tell("epoch", **facts)
         if is_saved:
             self.reporter.tell("checkpoint", epoch=progress.epoch)
-
-    def _save(self, best: dict[str, np.ndarray] | None) -> None:
-        """Write the last checkpoint, and the best one where this epoch is the best."""
-        folder = self.out / "checkpoints"
-        if best is not None:
-            save_checkpoint(folder / "best.npz", best, {"epoch": self.progress.epoch})
-        save_checkpoint(folder / "last.npz", self.step.state(), dict(vars(self.progress)))
-        self.saved = time.monotonic()
 
     def _judge(self, averaged: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
         """Evaluate the averaged weights; without val images the last epoch is the best."""
@@ -310,37 +279,18 @@ class _Run:
 
     def finish(self, near: list[tuple[str, str]]) -> dict[str, Any]:
         """Judge the best checkpoint thoroughly and export it; ``near``: `near_duplicates`."""
-        self.reporter.tell("phase", phase="evaluating")
-        best = load_checkpoint(self.out / "checkpoints" / "best.npz")
-        assert best is not None
-        self.validator.take_weights(best[0])
-        found = self.validator.detect(self.data.val) if self.data.val is not None else []
-        metrics = evaluate(self.truth, found, self.data.label_map)
-        metrics["epochs"] = self.progress.epochs
-        metrics["near_duplicates"] = {"count": len(near), "pairs": near[:MOST_NEAR_SHOWN]}
-        if metrics.get("worst"):
-            self.reporter.tell("worst", items=metrics["worst"])
-        threshold = metrics.get("score_threshold")
-        threshold = 0.5 if threshold is None else float(threshold)
-        self.reporter.tell("phase", phase="exporting")
-        self.architecture.export(
-            self.validator.model,
-            folder=self.out / "model",
-            base=self.settings.base,
-            input_size=self.input_size,
-            label_map=self.data.label_map,
-            metrics=metrics,
-            score_threshold=threshold,
-            revision=self.settings.revision,
-            samples=self.data.samples(),
+        facts = finish(
+            self.architecture,
+            self.folder,
+            self.data,
+            self.validator,
+            self.settings,
+            self.input_size,
+            self.progress,
+            near,
+            self.reporter,
         )
-        facts = {
-            "map_50": metrics.get("map_50"),
-            "map_50_95": metrics.get("map_50_95"),
-            "epoch": self.progress.best_epoch,
-            "score_threshold": threshold,
-            "stopped": self.stop.is_set() and self.progress.epoch < self.epochs,
-        }
+        facts["stopped"] = self.stop.is_set() and self.progress.epoch < self.epochs
         self.reporter.tell("finished", **facts)
         return facts
 
@@ -352,25 +302,28 @@ class _Run:
         The measured steps are undone: a run does not depend on having been measured.
         """
         before = self.step.state()
-        seconds = seconds_a_step(
+        a_step = seconds_a_step(
             self._batches(self._order(MEASURED_STEPS + UNCOUNTED_STEPS), 0),
             lambda batch: self.step(batch, 0.0),
             self.stop.is_set,
         )
         self.step.restore(before)
-        pace = Pace(
-            an_epoch=seconds * self.steps,
-            an_evaluation=len(self.truth) * seconds / self.batch_size * EVALUATION_SHARE,
-            overhead=EXPORT_SECONDS + (time.monotonic() - self.began),
+        self.pace = make_pace(
+            a_step,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            input_size=self.input_size,
+            num_val=len(self.truth),
+            spent=time.monotonic() - self.began,
         )
         epochs = self.progress.num_epochs
         if epochs is None:
-            epochs = pace.epochs(self.settings, self.data.train.num_images)
+            epochs = self.pace.epochs(self.settings, self.data.train.num_images)
         self.reporter.tell(
             "forecast",
-            seconds=pace.seconds(max(0, epochs - self.progress.epoch)),
-            memory_bytes=peak_memory() + EXPORT_MEMORY,
-            images_per_second=self.batch_size / seconds,
+            seconds=self.pace.seconds(max(0, epochs - self.progress.epoch)),
+            memory_bytes=forecast_memory(),
+            images_per_second=self.batch_size / a_step,
             epochs=epochs,
         )
         return epochs
@@ -393,18 +346,10 @@ class _Run:
             learning_rate=rate,
             images_per_second=self.batch_size / pace,
             waiting=waited / seconds,
-            seconds_left=(total - done) * pace + EXPORT_SECONDS,
+            seconds_left=(total - done) * pace + self.pace.export,
             memory_bytes=peak_memory(),
             fraction=done / total,
         )
-
-    # -- what is written -------------------------------------------------------------------
-
-    def _write_metrics_lines(self) -> None:
-        path = self.out / "metrics.jsonl"
-        beside = path.with_name("metrics.jsonl.writing")
-        beside.write_text("".join(json.dumps(row) + "\n" for row in self.progress.epochs))
-        beside.replace(path)
 
     def _refuse_loss(self, loss: float, epoch: int, number: int, batch: Any) -> None:
         names = [self.data.train.names[int(row)] for row in batch["picture"].numpy()]
@@ -413,7 +358,3 @@ class _Run:
             f"{', '.join(names)}. Look at these images' boxes; if they are right, train with a "
             f"smaller --learning-rate than {self.settings.learning_rate:g}."
         )
-
-
-def _versions() -> dict[str, str]:
-    return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}

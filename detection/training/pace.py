@@ -21,35 +21,56 @@ from detection.training.settings import (
 MEASURED_STEPS = 5
 # The first steps build graphs and fill queues.
 UNCOUNTED_STEPS = 2
-# Converting, checking and evaluating the exports.
-EXPORT_SECONDS = 75.0
 # Evaluating a picture takes about half as long as learning from it.
 EVALUATION_SHARE = 0.5
-# What converting the model takes on top of what training does.
-EXPORT_MEMORY = 900_000_000
+# Judging the best epoch, converting and checking the exports take as long as learning from so many
+# pictures at 300 pixels, but at least so many seconds: a GPU does not hasten them.
+EXPORT_PICTURES, EXPORT_LEAST_SECONDS, USUAL_SIZE = 550, 20.0, 300
+# What converting the model takes on top of what the measured steps did.
+EXPORT_MEMORY = 500_000_000
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What a run's parts take, in seconds: measured, but for the export."""
+    """What a run's parts take, in seconds, by the steps that were measured.
 
+    ``spent`` is what went by before: it counts where the whole is to fit into a given time.
+    """
+
+    a_step: float
     an_epoch: float
     an_evaluation: float
-    overhead: float
+    export: float
+    spent: float = 0.0
 
     def epochs(self, settings: TrainingSettings, num_images: int) -> int:
         """The epochs that were asked for, or that fit into the time that was."""
         if settings.epochs is not None:
             return settings.epochs
         if settings.minutes is not None:
-            budget = settings.minutes * 60
-            return epochs_in(budget, self.an_epoch, self.overhead, self.an_evaluation)
+            left = settings.minutes * 60
+            return epochs_in(left, self.an_epoch, self.export + self.spent, self.an_evaluation)
         return automatic_epochs(num_images)
 
     def seconds(self, epochs: int) -> float:
-        """Seconds that ``epochs`` take, with their evaluations, starting and exporting."""
+        """Seconds from now on that ``epochs`` take, with their evaluations and the export."""
         evaluations = min(epochs, MOST_EVALUATIONS)
-        return epochs * self.an_epoch + evaluations * self.an_evaluation + self.overhead
+        return epochs * self.an_epoch + evaluations * self.an_evaluation + self.export
+
+
+def make_pace(
+    a_step: float, *, steps: int, batch_size: int, input_size: int, num_val: int, spent: float
+) -> Pace:
+    """The pace of a run of ``steps`` an epoch and ``num_val`` val images, each step ``a_step``."""
+    a_picture = a_step / batch_size
+    usual = a_picture * (USUAL_SIZE / input_size) ** 2
+    return Pace(
+        a_step,
+        an_epoch=steps * a_step,
+        an_evaluation=num_val * a_picture * EVALUATION_SHARE,
+        export=max(EXPORT_LEAST_SECONDS, EXPORT_PICTURES * usual),
+        spent=spent,
+    )
 
 
 def seconds_a_step(
@@ -66,6 +87,11 @@ def seconds_a_step(
         began = time.monotonic()
     counted = times[UNCOUNTED_STEPS:] or times
     return float(np.median(counted))
+
+
+def forecast_memory() -> int:
+    """The most that the run will have taken at its end, in bytes: to be asked after some steps."""
+    return peak_memory() + EXPORT_MEMORY
 
 
 def peak_memory() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,8 @@ from detection.models.ssd import box_coder
 from detection.models.ssd.anchors import anchors_to_xyxy, make_anchors
 from detection.models.ssd.assignment import assign
 from detection.models.ssd.losses import detection_loss
+from detection.training.ahead import split_at_fixed, with_features
+from detection.training.devices import is_on_gpu
 from detection.training.optimizer import AdamW, assign_flat, flat_values, pull_towards
 
 WEIGHT_DECAY = 0.01
@@ -48,6 +52,10 @@ class GradientStep:
         """Learn from ``batch`` (see ``input_pipeline.training_batches``); returns its loss."""
         tensors = {name: batch[name] for name in batch if name != "picture"}
         return float(self._compiled(tensors, tf.constant(learning_rate, tf.float32)))
+
+    def ahead(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """``batches`` with what of the step can be done before its turn."""
+        return iter(batches)
 
     def loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
         """The batch's scalar loss; in a replica, its part of it."""
@@ -111,10 +119,20 @@ class TrainingStep(GradientStep):
         anchors = make_anchors(input_size)
         self.anchors = tf.constant(anchors)
         self.anchors_xyxy = tf.constant(anchors_to_xyxy(anchors))
+        # A GPU is not left idle by a step, and several take their features from their own images.
+        many = self._strategy.num_replicas_in_sync > 1
+        self._parts = None if is_on_gpu() or many else split_at_fixed(model)
+
+    def ahead(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """``batches``, with fixed features in place of the images where layers are fixed."""
+        return with_features(batches, self._parts[0]) if self._parts else iter(batches)
 
     def loss(self, batch: Batch, *, training: bool) -> tf.Tensor:
         """The batch's scalar loss; in a replica, its part of it."""
-        outputs = self.model(batch["images"], training=training)
+        if self._parts is not None and "features" in batch:
+            outputs = self._parts[1](batch["features"], training=training)
+        else:
+            outputs = self.model(batch["images"], training=training)
         logits = tf.cast(outputs["class_logits"], tf.float32)
         predicted = box_coder.decode(tf.cast(outputs["box_codes"], tf.float32), self.anchors)
         assignment = assign(

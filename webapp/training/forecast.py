@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from detection.bases import BASES, DEFAULT_BASE
+from detection.training.machine import guessed_images_per_second
 from detection.training.settings import automatic_epochs
 from webapp.leases import Status
 from webapp.training.models import TrainingRun
 
-# Measured at PACE_SIZE, a batch of PACE_BATCH, on two CPU cores: images a second, judging included,
-# and what starting, judging at the end and exporting take besides.
-PACE = 20.0
+# Before the first run a machine is judged by a matrix product. Starting, judging at the end and
+# exporting take as long as learning from so many images, at PACE_SIZE and PACE_BATCH.
+START_IMAGES = 1100
 PACE_SIZE, PACE_BATCH = 300, 8
 MEMORY = 1_800_000_000
+# Where nobody knows how fast the training is.
 START_SECONDS = 100.0
 # The part of the memory that does not grow with the images and the batch.
 FIXED_MEMORY = 0.5
@@ -31,7 +33,7 @@ class Pace:
 
 
 def machine_pace(base: str = DEFAULT_BASE) -> Pace:
-    """From the newest finished run of `base` here, else the documented figures.
+    """From the newest finished run of `base` here, else from how fast the machine computes.
 
     Images a second are None where there are none: of bases that are no SSD.
     """
@@ -45,8 +47,9 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
         if not _is_ssd(base):
             words = "not known before the first run of this base here"
             return Pace(None, START_SECONDS, MEMORY, words, measured=False)
-        words = "from two CPU cores; a GPU is many times quicker"
-        return Pace(PACE, START_SECONDS, MEMORY, words, measured=False)
+        words = "from the speed of this machine's cores; a GPU is many times quicker"
+        pace = guessed_images_per_second()
+        return Pace(pace, START_IMAGES / pace, MEMORY, words, measured=False)
     pace, overhead = _measured(run)
     memory = (
         run.memory_bytes / memory_factor(run.input_size, run.batch_size)
@@ -67,7 +70,7 @@ def _measured(run: TrainingRun) -> tuple[float, float]:
     last = run.epoch_metrics.exclude(seconds=None).order_by("-epoch").first()
     images = run.revision.counts.get("splits", {}).get("train", {}).get("images", 0)
     if last is None or not last.seconds or not images or not run.started_at or not run.finished_at:
-        return run.images_per_second or PACE, START_SECONDS
+        return run.images_per_second or guessed_images_per_second(), START_SECONDS
     took = (run.finished_at - run.started_at).total_seconds()
     return last.epoch * images / last.seconds, max(took - last.seconds, 1.0)
 

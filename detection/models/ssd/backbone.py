@@ -23,16 +23,17 @@ EXPANSION = 6
 # (channels of the 1x1 squeeze, channels out) of the stride-2 layers that follow the backbone.
 EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
 STRIDE_16_BLOCK = 13
-# The stem and the blocks at strides 2 and 4.
-EARLY_LAYERS = ("Conv", "expanded_conv", "expanded_conv_1", "expanded_conv_2")
+# The stem, the blocks at strides 2 and 4, and what of the next block sees stride 4.
+EARLY_BLOCKS = ("expanded_conv", "expanded_conv_1", "expanded_conv_2")
+EARLY_LAYERS = ("Conv", "expanded_conv_3_expand", "expanded_conv_3_depthwise")
+# Its map, at stride 8, is all that the others see of them.
+LAST_EARLY_LAYER = "expanded_conv_3_depthwise_relu"
 
 
 def is_early(layer_name: str) -> bool:
-    """Whether the layer belongs to the stem or to a block at stride 2 or 4."""
-    block, _, part = layer_name.rpartition("_")
-    if part == "relu":
-        block = block.rpartition("_")[0]
-    return layer_name == "Conv" or (block in EARLY_LAYERS and block != "Conv")
+    """Whether the layer sees the image at stride 4 or finer."""
+    name = layer_name.removesuffix("_relu")
+    return name in EARLY_LAYERS or name.rpartition("_")[0] in EARLY_BLOCKS
 
 
 def _scaled(channels: int, width: float) -> int:

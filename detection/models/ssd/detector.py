@@ -62,10 +62,10 @@ def build_detector(num_classes: int, input_size: int = 300, width: float = 1.0) 
 
 
 def freeze_early_layers(model: keras.Model) -> None:
-    """Fix the layers at strides 2 and 4 as they are, for fine-tuning.
+    """Fix the layers that see strides 2 and 4 as they are, for fine-tuning.
 
     They see edges and colours, which are the same in everybody's photos, and training them takes
-    over a quarter of each step. Detectron2 fixes the same strides (``FREEZE_AT = 2``).
+    a third of each step. Detectron2 fixes the same strides (``FREEZE_AT = 2``).
     """
     for layer in model.layers:
         if is_early(layer.name):
