@@ -94,9 +94,12 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def product() -> Iterator[Product]:
-    """Boxloop on a free port, with a state folder of its own and this machine's bases."""
+    """Boxloop on a free port, with a state folder of its own and this machine's bases.
+
+    One for all: each test makes its own people and projects, and what a test kills comes back.
+    """
     if not (bases_folder() / BASE).exists():
         pytest.skip(
             f"The weights of {BASE} are not on this machine. "
@@ -217,12 +220,16 @@ def desks(chromium: Any, web: Product) -> Iterator[Any]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last, and of them the newcomer's loop first.
+    """Browser tests come last, and of them the newcomer's loop first, then all of the product.
 
     While Playwright drives a browser, an event loop runs in the tests' own thread, in which Django
     refuses its database; and only an empty product lets the newcomer make the first account.
     """
     here = Path(__file__).parent
     items.sort(
-        key=lambda item: (here in item.path.parents, item.path.name != "test_main_job.py"),
+        key=lambda item: (
+            here in item.path.parents,
+            item.path.name != "test_main_job.py",
+            "product" not in getattr(item, "fixturenames", ()),
+        ),
     )
