@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 from detection.archive import ArchiveError, Limits, SafeArchive
 from detection.formats.dataset import DatasetError
 from detection.names import has_image_suffix, is_clutter
-from detection.names_on_disk import NameList
+from detection.names_on_disk import NameList, NameMap
 
 
 class FileRefused(ValueError):
@@ -77,11 +77,11 @@ class FolderFiles:
         if not root.is_dir():
             raise DatasetError(f"{root}: there is no such folder.")
         self.root = root
-        self.names: Sequence[str] = [
+        self.names: Sequence[str] = NameList(
             name
             for name in files_below(root)
             if only is None or name in only or (with_images and has_image_suffix(name))
-        ]
+        )
 
     def open(self, name: str) -> BinaryIO:
         return self.path(name).open("rb")
@@ -98,12 +98,14 @@ class ArchiveFiles:
             self._archive = SafeArchive(source, limits)
         except ArchiveError as error:
             raise DatasetError(f"{source}: {error}") from None
-        self._entries = {entry.name: entry for entry in self._archive.entries}
-        self.names: Sequence[str] = list(self._entries)
+        self._numbers: NameMap[int] = NameMap()
+        for number, entry in enumerate(self._archive):
+            self._numbers[entry.name] = number
+        self.names: Sequence[str] = NameList(self._numbers)
         self.problems = self._archive.problems
 
     def open(self, name: str) -> BinaryIO:
-        return self._entries[name].open()
+        return self._archive[self._numbers[name]].open()
 
     def path(self, name: str) -> None:
         return None
