@@ -11,7 +11,7 @@ EDITOR = "document.getElementById('editor').editor"
 
 PASSWORD = "a long pass phrase"
 # Django takes longer to start than to make a project, so many are made at a time.
-AT_ONCE = 10
+AT_ONCE = 18
 MAKE = """
 import io, json
 from django.contrib import auth

@@ -6,6 +6,11 @@ from tests.browser.desk import EDITOR, at, drag, saved, until
 from tests.browser.team import Team, history
 
 
+def look(page: Any) -> None:
+    """Come back to the tab: it asks at once what others did, not only within five seconds."""
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def nudge(page: Any, x: float, y: float, *keys: str) -> None:
     """Select the box at an image pixel and press keys."""
     page.mouse.click(*at(page, x, y))
@@ -21,6 +26,7 @@ def test_two_people_edit_one_image_and_nothing_is_lost(team: Team) -> None:
     saved(hers)
     his = mira.open(0)
     until(his, "document.getElementById('present').innerText === 'AL'", 20)
+    look(hers)
     until(hers, "document.getElementById('present').innerText === 'MK'", 20)
     board, chip = anna.labels
 
@@ -47,15 +53,11 @@ def test_two_people_edit_one_image_and_nothing_is_lost(team: Team) -> None:
     assert (shown["mine"]["ymin"], shown["theirs"]["ymin"]) == (110, 90), "both are shown"
     his.click("text=Take theirs")
     saved(his)
+    look(hers)
     until(hers, f"{EDITOR}.store.boxes.length === 4")
     assert (board, 300, 90, 400, 190) in mira.boxes(0)
     told = history(mira, 0)
     assert any(row.startswith("Mira Kern drew 1 box") for row in told)
-
-
-def look(page: Any) -> None:
-    """Come back to the tab: it asks at once what others did, not only within five seconds."""
-    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_undo_does_not_take_back_what_another_did(team: Team) -> None:
