@@ -104,3 +104,15 @@ test("nothing is pasted into a retired label, and that is said", () => {
   assert.equal(store.annotations.length, 1);
   assert.match(told[0], /Nothing to paste/);
 });
+
+test("boxes that are hidden are not selected, by no key", () => {
+  const random = seeded(7);
+  const store = makeStore([annotation(random), annotation(random)]);
+  actions.selectAll(editorOf(store));
+  actions.toggleHidden(editorOf(store));
+  assert.equal(store.selection.size, 0);
+  actions.selectAll(editorOf(store));
+  actions.nextBox(editorOf(store));
+  actions.remove(editorOf(store));
+  assert.equal(store.annotations.length, 2);
+});

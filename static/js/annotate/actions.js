@@ -45,7 +45,11 @@ export const actions = {
   lessContrast: (editor) => editor.adjust.step("contrast", -1),
   invert: (editor) => editor.adjust.invert(),
   plainView: (editor) => editor.adjust.reset(),
-  toggleHidden: (editor) => editor.store.setHidden(!editor.store.hidden),
+  /** For longer than a key is held: then nothing stays selected that is not seen. */
+  toggleHidden({ store }) {
+    store.setHidden(!store.hidden);
+    if (store.hidden) store.select([]);
+  },
   help: (editor) => editor.help.open(),
 
   // ---- Selection
@@ -58,7 +62,10 @@ export const actions = {
     const { width, height } = editor.view.stage;
     editor.changeView((view) => view.panBy((-dx * width) / 8, (-dy * height) / 8));
   },
-  selectAll: ({ store }) => store.select(store.touchable.map((annotation) => annotation.id)),
+  selectAll({ store, tell }) {
+    if (store.hidden) return tell("The boxes are hidden. Show them first.");
+    store.select(store.touchable.map((annotation) => annotation.id));
+  },
   nextBox: (editor) => step(editor, 1),
   previousBox: (editor) => step(editor, -1),
 
@@ -213,6 +220,7 @@ function told(editor, count, verb) {
 }
 
 function step({ store, revealSelection }, direction) {
+  if (store.hidden) return;
   const ordered = [...store.boxes, ...store.suggestions].filter((one) => store.isShown(one) && !store.isLocked(one.label_id));
   if (!ordered.length) return;
   const at = ordered.findIndex((one) => store.selection.has(one.id));
