@@ -17,13 +17,16 @@ import tensorflow as tf
 from PIL import Image
 
 from detection.__main__ import main
+from detection.exports.saved_model import FrozenGraph
 from detection.models.faster_rcnn.checkpoint import load_checkpoint, variable_map
 from detection.models.faster_rcnn.checkpoint_files import opened
 from detection.models.faster_rcnn.config import read_config
 from detection.models.faster_rcnn.detector import FasterRcnn, crop_and_pool
+from detection.models.faster_rcnn.exporting import write_frozen_graph
 from detection.models.faster_rcnn.postprocessing import postprocess
 from detection.models.faster_rcnn.proposals import absolute, propose, relative
 from detection.models.faster_rcnn.resize import normalise, resize_images
+from detection.models.faster_rcnn.serving import numbered_label_map
 
 SHARED = Path(os.environ.get("BOXLOOP_SHARED", Path(__file__).parents[3] / "shared"))
 REFERENCE = SHARED / "reference" / "odapi" / "faster_rcnn_inception_v2"
@@ -31,6 +34,10 @@ IMAGES = ["bccd_640x480", "crop_407x301", "tall_150x400"]
 pytestmark = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference is not here")
 
 RELATIVE, PIXELS, SCORES = 1e-4, 1e-3, 1e-4
+# 7 columns to 14 samples: whether a crop that ends at the right edge reads the last column or zeros
+# from beyond depends on the last bit of its left edge. The API's own graph, run on another machine
+# than the reference's, differs from the reference in 7 of these 64.
+UNDECIDED = {"tall_150x400": 7}
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +129,6 @@ def test_the_second_stage_agrees(model: FasterRcnn, image: dict[str, Any]) -> No
 
 
 def test_the_whole_agrees(model: FasterRcnn, image: dict[str, Any]) -> None:
-    if image["name"] == "tall_150x400":
-        # 7 columns to 14 samples: whether a crop that ends at the right edge reads the last
-        # column or zeros from beyond depends on the last bit of its left edge, in the API, too.
-        pytest.skip("the last bit of a proposal decides here; its stages are tested one by one")
     outputs = model.predict_boxes(image["normalised"], image["shapes"])
     found = postprocess(
         outputs["box_codes"],
@@ -135,11 +138,28 @@ def test_the_whole_agrees(model: FasterRcnn, image: dict[str, Any]) -> None:
         image["shapes"],
         model.config,
     )
-    assert_same_detections(image, [value.numpy() for value in found])
+    undecided = UNDECIDED.get(image["name"], 0)
+    assert_same_detections(image, [value.numpy() for value in found], undecided)
 
 
-def assert_same_detections(image: dict[str, Any], found: list[np.ndarray]) -> None:
-    """The same set: every detection of the API's has one of ours, and they are as many."""
+def test_the_frozen_graph_answers_by_the_apis_names_and_ids(
+    model: FasterRcnn, image: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "frozen_inference_graph.pb"
+    if not path.exists():
+        write_frozen_graph(model, numbered_label_map(model.config.num_classes), path)
+    picture = REFERENCE / "images" / f"{image['name']}.png"
+    found = FrozenGraph(path)(np.asarray(Image.open(picture).convert("RGB")))
+    names = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+    boxes, scores, classes, count = (found[name][None] for name in names)
+    undecided = UNDECIDED.get(image["name"], 0)
+    assert_same_detections(image, [boxes, scores, classes - 1, count], undecided)
+
+
+def assert_same_detections(
+    image: dict[str, Any], found: list[np.ndarray], undecided: int = 0
+) -> None:
+    """The same set, but for ``undecided`` at most: each of the API's has one of ours, as many."""
     api = image["api"]
     boxes, scores, classes, count = (value[0] for value in found)
     assert count == api["post/num_detections"][0]
@@ -152,11 +172,15 @@ def assert_same_detections(image: dict[str, Any], found: list[np.ndarray]) -> No
         api["post/detection_classes"][0],
         strict=True,
     )
+    lost = []
     for box, score, klass in list(wanted)[: int(count)]:
         near = free & (classes == klass) & (np.abs(scores - score) <= SCORES)
         near &= (np.abs(boxes - box) * scale).max(axis=1) <= PIXELS
-        assert near.any(), (box, score, klass)
-        free[np.flatnonzero(near)[0]] = False
+        if near.any():
+            free[np.flatnonzero(near)[0]] = False
+        else:
+            lost.append((box, score, klass))
+    assert len(lost) <= undecided, lost
 
 
 def test_the_command_detects_with_the_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
