@@ -33,7 +33,8 @@ class Table:
     def __init__(self, model: type[models.Model], columns: Sequence[str]) -> None:
         fields = {field.attname: field for field in model._meta.concrete_fields}
         self._fields = [fields[name] for name in columns]
-        self._columns = list(columns)
+        self._columns = {field.attname: f'"{field.column}"' for field in self._fields}
+        self._names = ", ".join(self._columns.values())
         self.name = model._meta.db_table
 
     @classmethod
@@ -46,18 +47,18 @@ class Table:
         """The rows in which `column`, one of these, has one of `values`."""
         if not values:
             return []
-        prepare = self._fields[self._columns.index(column)].get_db_prep_value
+        prepare = self._field(column).get_db_prep_value
         places = ", ".join(["%s"] * len(values))
-        names = ", ".join(self._columns)
         found = select(
-            f"SELECT {names} FROM {self.name} WHERE {column} IN ({places})",
+            f"SELECT {self._names} FROM {self.name} WHERE {self._columns[column]} IN ({places})",
             [prepare(value, connection) for value in values],
         )
         return [self._row(values) for values in found]
 
     def insert(self, rows: Iterable[Mapping[str, Any]], or_update: Sequence[str] = ()) -> None:
         """Add the rows; with `or_update`, one whose id is there gets those columns' new values."""
-        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in or_update)
+        changed = [self._columns[name] for name in or_update]
+        changes = ", ".join(f"{column} = EXCLUDED.{column}" for column in changed)
         sql = f"{self._insertion} ON CONFLICT (id) DO UPDATE SET {changes}"
         prepared = [
             [field.get_db_prep_save(row[field.attname], connection) for field in self._fields]
@@ -68,16 +69,19 @@ class Table:
                 cursor.executemany(sql if changes else self._insertion, prepared)
 
     def delete(self, ids: Iterable[Any]) -> None:
-        prepare = self._fields[self._columns.index("id")].get_db_prep_value
+        prepare = self._field("id").get_db_prep_value
         with connection.cursor() as cursor:
             cursor.executemany(
                 f"DELETE FROM {self.name} WHERE id = %s", [[prepare(pk, connection)] for pk in ids]
             )
 
+    def _field(self, column: str) -> Any:
+        return next(field for field in self._fields if field.attname == column)
+
     @cached_property
     def _insertion(self) -> str:
         places = ", ".join(["%s"] * len(self._columns))
-        return f"INSERT INTO {self.name} ({', '.join(self._columns)}) VALUES ({places})"
+        return f"INSERT INTO {self.name} ({self._names}) VALUES ({places})"
 
     @cached_property
     def _converters(self) -> list[tuple[str, Any, list[Callable[..., Any]]]]:

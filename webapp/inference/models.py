@@ -76,9 +76,10 @@ class Detection(models.Model):
     class_id = models.PositiveIntegerField()
     label = models.CharField(max_length=100)
     score = models.FloatField()
-    xmin = models.FloatField()
+    # PostgreSQL keeps the names xmin and xmax for itself.
+    xmin = models.FloatField(db_column="x_min")
     ymin = models.FloatField()
-    xmax = models.FloatField()
+    xmax = models.FloatField(db_column="x_max")
     ymax = models.FloatField()
 
     class Meta:

@@ -27,9 +27,10 @@ class Annotation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="annotations")
     label = models.ForeignKey(Label, on_delete=models.PROTECT, related_name="annotations")
-    xmin = models.FloatField()
+    # PostgreSQL keeps the names xmin and xmax for itself.
+    xmin = models.FloatField(db_column="x_min")
     ymin = models.FloatField()
-    xmax = models.FloatField()
+    xmax = models.FloatField(db_column="x_max")
     ymax = models.FloatField()
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.ACTIVE)
     source = models.CharField(max_length=6, choices=Source.choices, default=Source.HUMAN)

@@ -11,7 +11,7 @@ ShownBox = tuple[int, bool, float, float, float, float]
 # SQLite joins no more than 500 in one query.
 IMAGES_A_QUERY = 400
 OF_AN_IMAGE = """SELECT * FROM (
-SELECT image_id, label_id, status, xmin, ymin, xmax, ymax FROM labeling_annotation
+SELECT image_id, label_id, status, x_min, ymin, x_max, ymax FROM labeling_annotation
 WHERE image_id = %s AND status <> %s LIMIT %s) AS boxes"""
 
 

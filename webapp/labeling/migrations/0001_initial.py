@@ -21,9 +21,9 @@ class Migration(migrations.Migration):
             name='Annotation',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
-                ('xmin', models.FloatField()),
+                ('xmin', models.FloatField(db_column='x_min')),
                 ('ymin', models.FloatField()),
-                ('xmax', models.FloatField()),
+                ('xmax', models.FloatField(db_column='x_max')),
                 ('ymax', models.FloatField()),
                 ('status', models.CharField(choices=[('active', 'Active'), ('suggested', 'Suggested'), ('rejected', 'Rejected')], default='active', max_length=9)),
                 ('source', models.CharField(choices=[('human', 'Human'), ('import', 'Import'), ('model', 'Model'), ('copied', 'Copied')], default='human', max_length=6)),

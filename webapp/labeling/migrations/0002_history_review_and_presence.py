@@ -5,6 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from webapp.sqlite.renaming import rename_corners
+
 
 class Migration(migrations.Migration):
 
@@ -16,6 +18,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        rename_corners('labeling_annotation'),
         migrations.CreateModel(
             name='Comment',
             fields=[

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from webapp.sqlite.renaming import rename_corners
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -9,6 +11,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        rename_corners("labeling_annotation"),
         migrations.AddField(
             model_name="annotation",
             name="crowd",
