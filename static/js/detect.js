@@ -1,7 +1,7 @@
 // The detect page: send photos; then show each as it is done, with one threshold for all.
 
-import { countByLabel, doneUpTo, summary } from "./detections.js";
-import { showCorrect, showLabels, showPhoto, showStrip, showTable, showThreshold } from "./detect_view.js";
+import { countByLabel, doneUpTo, summary, thresholdAsked } from "./detections.js";
+import { showCorrect, showLabels, showPhoto, showStrip, showTable, showThreshold, thresholdQuery } from "./detect_view.js";
 import { csrfToken, toast } from "./shell.js";
 import { listen, send } from "./upload.js";
 
@@ -65,10 +65,9 @@ listen(at("drop"), take);
 
 // ---- Results
 
-const view = { photos: [], labels: new Map(), at: 0, threshold: 0.5, recommended: 0.5, hidden: new Set(), marked: -1, seconds: null, state: null };
+const view = { photos: [], labels: new Map(), at: 0, limits: { one: null, own: new Map(), recommended: 0.5 }, hidden: new Set(), marked: -1, seconds: null, state: null };
 let timer = 0;
 let opened = Date.now();
-let touched = false;
 let failures = 0;
 
 function merge(state) {
@@ -78,10 +77,8 @@ function merge(state) {
   for (const label of state.labels) view.labels.set(label.class_id, label);
   view.seconds = state.ended ? state.seconds : null;
   view.state = state;
-  if (view.recommended !== state.threshold || !touched) {
-    view.recommended = state.threshold;
-    if (!touched) view.threshold = Math.max(0.05, Math.round(state.threshold * 100) / 100);
-  }
+  view.limits.recommended = state.threshold;
+  view.limits.own = new Map(Object.entries(state.own_thresholds).map(([classId, least]) => [Number(classId), least]));
 }
 
 function showState() {
@@ -108,15 +105,15 @@ function showState() {
 function show() {
   view.at = Math.min(view.at, Math.max(view.photos.length - 1, 0));
   showThreshold(view);
-  showLabels(view, countByLabel(view.photos, view.threshold), change);
+  showLabels(view, countByLabel(view.photos, view.limits), change);
   showPhoto(view, mark);
   showStrip(view, go);
   showTable(view, mark);
   showCorrect(view);
-  const words = summary(view.photos, view.threshold, view.hidden, view.seconds);
+  const words = summary(view.photos, view.limits, view.hidden, view.seconds);
   at("summary").textContent = words;
   const link = at("json-link");
-  link.href = `${page.dataset.json}?threshold=${view.threshold}`;
+  link.href = page.dataset.json + thresholdQuery(view);
 }
 
 function change() {
@@ -135,7 +132,22 @@ function go(index) {
   if (index < 0 || index >= view.photos.length) return;
   view.at = index;
   change();
-  history.replaceState(null, "", `?photo=${view.photos[index].id}`);
+  remember();
+}
+
+/** The photo and the threshold stay in the address: a reload or a link shows the same. */
+function remember() {
+  const query = new URLSearchParams();
+  if (view.photos[view.at]) query.set("photo", view.photos[view.at].id);
+  if (view.limits.one !== null) query.set("threshold", view.limits.one);
+  history.replaceState(null, "", String(query) ? `?${query}` : location.pathname);
+}
+
+/** One threshold for all labels; null is each label's own. */
+function setThreshold(one) {
+  view.limits.one = one;
+  change();
+  remember();
 }
 
 async function look() {
@@ -173,11 +185,12 @@ function start() {
   merge(JSON.parse(document.getElementById("request-state").textContent));
   const wanted = Number(new URLSearchParams(location.search).get("photo"));
   view.at = Math.max(0, view.photos.findIndex((photo) => photo.id === wanted));
+  view.limits.one = thresholdAsked(location.search);
   show();
   showState();
   const slider = document.getElementById("threshold");
-  slider.addEventListener("input", () => { touched = true; view.threshold = Number(slider.value) / 100; change(); });
-  at("recommended").addEventListener("click", () => { touched = false; view.threshold = Math.max(0.05, Math.round(view.recommended * 100) / 100); change(); });
+  slider.addEventListener("input", () => setThreshold(Number(slider.value) / 100));
+  at("recommended").addEventListener("click", () => setThreshold(null));
   at("previous").addEventListener("click", () => go(view.at - 1));
   at("next").addEventListener("click", () => go(view.at + 1));
   at("retry").addEventListener("click", async () => { await takeUp(); look(); });

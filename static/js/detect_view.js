@@ -1,6 +1,6 @@
 // What the detect page draws. Boxes are SVG in image pixels; chips are elements over them.
 
-import { percent, placeChips, visible } from "./detections.js";
+import { leastScore, percent, placeChips, visible } from "./detections.js";
 import { element, icon } from "./shell.js";
 
 const FEW_LABELS = 12;
@@ -39,7 +39,7 @@ export function showPhoto(view, mark) {
   at("size").textContent = photo?.width ? `${photo.width} × ${photo.height}` : "";
   for (const link of document.querySelectorAll("[data-drawn]")) {
     link.toggleAttribute("aria-disabled", !photo?.drawn);
-    if (photo?.drawn) link.href = `${photo.drawn}?threshold=${view.threshold}&hidden=${[...view.hidden].join(",")}`;
+    if (photo?.drawn) link.href = `${photo.drawn}${thresholdQuery(view) || "?"}&hidden=${[...view.hidden].join(",")}`;
     else link.removeAttribute("href");
   }
   if (!photo || !photo.preview) {
@@ -57,7 +57,7 @@ export function showPhoto(view, mark) {
 }
 
 function drawBoxes(view, photo, frame, mark) {
-  const shown = visible(photo, view.threshold, view.hidden);
+  const shown = visible(photo, view.limits, view.hidden);
   // The marked box lies on top; the surest of the others above the less sure.
   const order = shown.map((_, index) => index).reverse().sort((a, b) => (a === view.marked) - (b === view.marked));
   const layer = frame.querySelector("svg");
@@ -89,18 +89,28 @@ const area = ([, , xmin, ymin, xmax, ymax]) => (xmax - xmin) * (ymax - ymin);
 
 // ---- Threshold and labels
 
-export function showThreshold(view) {
+/** "?threshold=0.4" where one holds for all labels, "" where each has its own. */
+export function thresholdQuery({ limits }) {
+  return limits.one === null ? "" : `?threshold=${limits.one}`;
+}
+
+export function showThreshold({ limits }) {
   const slider = document.getElementById("threshold");
-  slider.value = Math.round(view.threshold * 100);
+  const each = limits.one === null && limits.own.size > 0;
   const low = Number(slider.min);
   const share = (value) => (100 * (value - low)) / (Number(slider.max) - low);
+  slider.value = Math.round((limits.one ?? limits.recommended) * 100);
   slider.style.setProperty("--v", `${share(Number(slider.value))}%`);
-  slider.setAttribute("aria-valuetext", `${slider.value} %`);
-  at("threshold-shown").textContent = `${slider.value} %`;
-  const recommended = Math.round(view.recommended * 100);
+  slider.setAttribute("aria-valuetext", each ? "each label's own threshold" : `${slider.value} % for all labels`);
+  const shown = at("threshold-shown");
+  shown.textContent = each ? "Each label’s own" : `${slider.value} %`;
+  shown.classList.toggle("each", each);
+  const recommended = Math.max(Math.round(limits.recommended * 100), low);
   const mark = at("recommended");
-  mark.textContent = `▲ ${recommended} recommended`;
+  mark.textContent = limits.own.size ? "▲ each label’s own" : `▲ ${recommended} recommended`;
+  mark.disabled = limits.one === null;
   mark.style.setProperty("--at", `clamp(76px, ${share(recommended)}%, calc(100% - 84px))`);
+  at("threshold-words").textContent = each ? "What balances missed and false best, label by label. Move the slider for one value." : limits.own.size ? "One value for all labels." : "";
 }
 
 export function showLabels(view, counts, change) {
@@ -113,8 +123,15 @@ export function showLabels(view, counts, change) {
     place.dataset.key = key;
     place.replaceChildren(...labels.map((label) => labelSwitch(view, label, change)));
   }
-  for (const row of place.children) row.querySelector(".n").textContent = counts.get(Number(row.dataset.label)) ?? 0;
+  for (const row of place.children) {
+    const classId = Number(row.dataset.label);
+    row.querySelector(".n").textContent = counts.get(classId) ?? 0;
+    const each = view.limits.one === null && view.limits.own.size > 0;
+    row.querySelector(".from").textContent = each ? `from ${limitOf(view, classId)}` : "";
+  }
 }
+
+const limitOf = (view, classId) => `${Math.round(100 * leastScore(view.limits, classId))} %`;
 
 function labelSwitch(view, label, change) {
   const box = element("input", { type: "checkbox", class: "sw", role: "switch", checked: !view.hidden.has(label.class_id) });
@@ -123,7 +140,7 @@ function labelSwitch(view, label, change) {
     else view.hidden.add(label.class_id);
     change();
   });
-  return element("label", { "data-label": String(label.class_id) }, element("span", { class: "swt", style: `--c:${label.color}` }), element("span", { class: "el" }, label.shown), element("span", { class: "n" }), box);
+  return element("label", { "data-label": String(label.class_id) }, element("span", { class: "swt", style: `--c:${label.color}` }), element("span", { class: "el" }, label.shown), element("span", { class: "from s12 t3 nw" }), element("span", { class: "n" }), box);
 }
 
 // ---- This photo's table
@@ -131,14 +148,15 @@ function labelSwitch(view, label, change) {
 export function showTable(view, mark) {
   const photo = view.photos[view.at];
   const all = photo?.detections ?? [];
-  const shown = photo ? visible(photo, view.threshold, view.hidden) : [];
-  const below = all.filter(([, score]) => score < view.threshold).length;
+  const shown = photo ? visible(photo, view.limits, view.hidden) : [];
+  const isBelow = ([classId, score]) => score < leastScore(view.limits, classId);
+  const below = all.filter(isBelow).length;
   const off = all.length - shown.length - below;
-  const limit = `${Math.round(view.threshold * 100)} %`;
+  const limit = view.limits.one === null && view.limits.own.size ? "their label’s threshold" : `${Math.round((view.limits.one ?? view.limits.recommended) * 100)} %`;
   at("found").textContent = photo?.done && !photo.error ? [`${shown.length} found`, below ? `${below} below ${limit}` : "", off ? `${off} switched off` : ""].filter(Boolean).join(", ") : "";
   const rows = shown.map((detection, index) => tableRow(view, detection, index, mark));
   // The surest of what is hidden shows what a lower threshold would bring.
-  const nearest = all.filter(([classId, score]) => score < view.threshold && !view.hidden.has(classId)).slice(0, 2);
+  const nearest = all.filter((detection) => isBelow(detection) && !view.hidden.has(detection[0])).slice(0, 2);
   rows.push(...nearest.map((detection) => tableRow(view, detection, -1, mark)));
   at("table").hidden = !rows.length;
   at("table").tBodies[0].replaceChildren(...rows);
@@ -173,7 +191,7 @@ export function showStrip(view, go) {
     const item = known?.dataset.done === String(photo.done) ? known : stripItem(photo, () => go(index));
     item.classList.toggle("on", index === view.at);
     item.setAttribute("aria-selected", String(index === view.at));
-    const shown = visible(photo, view.threshold, view.hidden);
+    const shown = visible(photo, view.limits, view.hidden);
     const layer = item.querySelector("svg.boxes");
     layer?.replaceChildren(...shown.map((detection) => boxStrokes(view, detection, false)));
     const count = item.querySelector(".over:not(.in-project)");
@@ -214,7 +232,7 @@ export function showCorrect(view) {
   for (const button of document.querySelectorAll('[form="correct"]')) button.disabled = !usable;
   if (!usable) return;
   form.action = photo.correct;
-  form.elements.threshold.value = view.threshold;
+  form.elements.threshold.value = view.limits.one ?? "";
   form.elements.hidden.value = [...view.hidden].join(",");
   const taken = at("taken");
   if (taken) {

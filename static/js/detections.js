@@ -1,17 +1,29 @@
 // What is shown of detections, without the page: tests/js/detections.test.js runs this in node.
 // A detection is [class_id, score, xmin, ymin, xmax, ymax], in pixels of the upright photo.
 
-/** Those of a photo's detections that are shown, in their order (the surest first). */
-export function visible(photo, threshold, hidden) {
-  return photo.detections.filter(([classId, score]) => score >= threshold && !hidden.has(classId));
+/** The least score of a label: `one` value for all, or (where it is null) each label's own. */
+export function leastScore({ one, own, recommended }, classId) {
+  return one ?? own.get(classId) ?? recommended;
 }
 
-/** How many of each label are at or above the threshold in all photos: a Map by class id. */
-export function countByLabel(photos, threshold) {
+/** A threshold in an address, such as "0.40"; null where it holds none. */
+export function thresholdAsked(search) {
+  const text = new URLSearchParams(search).get("threshold");
+  const value = text ? Number(text) : NaN;
+  return value >= 0 && value <= 1 ? value : null;
+}
+
+/** Those of a photo's detections that are shown, in their order (the surest first). */
+export function visible(photo, limits, hidden) {
+  return photo.detections.filter(([classId, score]) => score >= leastScore(limits, classId) && !hidden.has(classId));
+}
+
+/** How many of each label are at or above their threshold in all photos: a Map by class id. */
+export function countByLabel(photos, limits) {
   const counts = new Map();
   for (const photo of photos) {
     for (const [classId, score] of photo.detections) {
-      if (score >= threshold) counts.set(classId, (counts.get(classId) ?? 0) + 1);
+      if (score >= leastScore(limits, classId)) counts.set(classId, (counts.get(classId) ?? 0) + 1);
     }
   }
   return counts;
@@ -23,8 +35,8 @@ export function percent(score) {
 }
 
 /** "6 photos, 12 found · 0.4 s" */
-export function summary(photos, threshold, hidden, seconds) {
-  const found = photos.reduce((sum, photo) => sum + visible(photo, threshold, hidden).length, 0);
+export function summary(photos, limits, hidden, seconds) {
+  const found = photos.reduce((sum, photo) => sum + visible(photo, limits, hidden).length, 0);
   const time = seconds === null || seconds === undefined ? "" : ` · ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   return `${photos.length} photo${photos.length === 1 ? "" : "s"}, ${found} found${time}`;
 }

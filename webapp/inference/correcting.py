@@ -13,6 +13,7 @@ from detection.boxes import iou_matrix
 from webapp.datasets.intake import take_image
 from webapp.datasets.models import Image
 from webapp.inference.models import Detection, DetectionPhoto
+from webapp.inference.thresholds import Thresholds
 from webapp.labeling.edits import FIELDS, Edit, StaleEdit, apply_edit
 from webapp.labeling.models import Annotation
 from webapp.projects.models import Label, Project
@@ -42,11 +43,11 @@ class Matched:
 
 
 def wanted_detections(
-    photo: DetectionPhoto, threshold: float, hidden: Iterable[int] = ()
+    photo: DetectionPhoto, thresholds: Thresholds, hidden: Iterable[int] = ()
 ) -> list[Detection]:
-    """The detections that the page shows: from `threshold` on, without the labels switched off."""
-    rows = photo.detections.filter(score__gte=threshold)
-    return list(rows.exclude(class_id__in=list(hidden)))
+    """The detections that the page shows: from the threshold on, of labels not switched off."""
+    rows = photo.detections.exclude(class_id__in=list(hidden))
+    return [row for row in rows if thresholds.shows(row)]
 
 
 def match_labels(project: Project, photo: DetectionPhoto, found: list[Detection]) -> Matched:

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from webapp.inference.detectors import detector_title
 from webapp.inference.models import Detection, DetectionPhoto, DetectionRequest
+from webapp.inference.thresholds import Thresholds, own_thresholds
 from webapp.leases import Status
 from webapp.training.labels_shown import ShownLabel, palette_index, shown_labels
 
@@ -41,6 +42,7 @@ def request_state(request: DetectionRequest, after: int = 0) -> dict[str, Any]:
         "reason": request.reason,
         "seconds": request.photos.aggregate(sum=Sum("seconds"))["sum"],
         "threshold": request.score_threshold,
+        "own_thresholds": own_thresholds(request).by_class,
         "detector": detector_title(request.model, request.base),
         "own_labels": request.model is not None,
         "labels": [label.as_json() for label in _labels(request, found)],
@@ -91,8 +93,8 @@ def _photo(
     }
 
 
-def detections_json(request: DetectionRequest, threshold: float) -> list[dict[str, Any]]:
-    """What `boxloop detect --json` prints for the same photos, from `threshold` on.
+def detections_json(request: DetectionRequest, thresholds: Thresholds) -> list[dict[str, Any]]:
+    """What `boxloop detect --json` prints for the same photos, from the thresholds on.
 
     A photo that could not be opened has an `error` instead of a size.
     """
@@ -110,7 +112,7 @@ def detections_json(request: DetectionRequest, threshold: float) -> list[dict[st
                 **{side: getattr(row, side) for side in CORNERS},
             }
             for row in found[photo.pk]
-            if row.score >= threshold
+            if thresholds.shows(row)
         ]
         listed.append(entry)
     return listed

@@ -116,6 +116,17 @@ def test_json_from_a_threshold(client_of, viewer, row, asked, count):
     assert len(listed[0]["detections"]) == count
 
 
+def test_each_label_has_its_own_threshold(client_of, viewer, owner, project):
+    model = make_model(make_run(project), metrics={"score_thresholds": {"cat": 0.99, "dog": 0.2}})
+    row = make_request(owner, project, model)
+    add_photo(row, found=FOUND)
+    client = client_of(viewer)
+    assert client.get(at("progress", row)).json()["own_thresholds"] == {"1": 0.99, "2": 0.2}
+    for asked, scores in [("", [0.5, 0.2]), ("abc", [0.5, 0.2]), ("0.5", [0.98, 0.5])]:
+        listed = client.get(at("json", row), {"threshold": asked}).json()
+        assert [one["score"] for one in listed[0]["detections"]] == scores
+
+
 @pytest.mark.parametrize("name", ["request", "progress", "json"])
 def test_people(client_of, viewer, stranger, row, name):
     assert client_of(viewer).get(at(name, row)).status_code == 200

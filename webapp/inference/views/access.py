@@ -32,12 +32,3 @@ def get_photo(row: DetectionRequest, photo_id: int) -> DetectionPhoto:
     photo = get_object_or_404(row.photos.select_related("image"), pk=photo_id)
     photo.request = row
     return photo
-
-
-def threshold_asked(text: str, default: float) -> float:
-    """A threshold in 0..1 from an address or a form; `default` where it is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return default
-    return value if 0 <= value <= 1 else default

@@ -23,7 +23,8 @@ from webapp.inference.correcting import (
 from webapp.inference.detectors import detector_title
 from webapp.inference.models import DetectionPhoto, DetectionRequest
 from webapp.inference.results import address
-from webapp.inference.views.access import get_photo, get_request, threshold_asked
+from webapp.inference.thresholds import thresholds_asked
+from webapp.inference.views.access import get_photo, get_request
 from webapp.projects.access import get_project
 from webapp.projects.models import Project, Role
 from webapp.streaming import stored_file
@@ -57,13 +58,16 @@ def thumbnail(
 def drawn(
     request: HttpRequest, request_id: int, photo_id: int, project_id: int | None = None
 ) -> HttpResponseBase:
-    """The photo with its boxes and names drawn in, from ?threshold= on, as a download."""
+    """The photo with its boxes and names drawn in, as a download.
+
+    Each label from its own threshold on, or all from ?threshold=.
+    """
     row = get_request(request, project_id, request_id)
     photo = get_photo(row, photo_id)
     if not photo.done or photo.error:
         raise Http404("There is no picture of this photo.")
-    threshold = threshold_asked(request.GET.get("threshold", ""), row.score_threshold)
-    found = wanted_detections(photo, threshold, _hidden(request.GET.get("hidden", "")))
+    thresholds = thresholds_asked(request.GET.get("threshold", ""), row)
+    found = wanted_detections(photo, thresholds, _hidden(request.GET.get("hidden", "")))
     shown = shown_labels(row.model.labels, row.project) if row.model else {}
     boxes = [
         Detection(
@@ -117,8 +121,8 @@ def correct(
     photo = get_photo(row, photo_id)
     if not photo.done or photo.error:
         raise Http404("This photo could not be read, so there is nothing to correct.")
-    threshold = threshold_asked(request.POST.get("threshold", ""), row.score_threshold)
-    found = wanted_detections(photo, threshold, _hidden(request.POST.get("hidden", "")))
+    thresholds = thresholds_asked(request.POST.get("threshold", ""), row)
+    found = wanted_detections(photo, thresholds, _hidden(request.POST.get("hidden", "")))
     matched = match_labels(project, photo, found)
     answers = {
         unknown.class_id: request.POST.get(f"label-{unknown.class_id}", "")

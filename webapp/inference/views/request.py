@@ -21,7 +21,8 @@ from webapp.inference.requests import (
     submit,
 )
 from webapp.inference.results import address, detections_json, request_state
-from webapp.inference.views.access import get_request, project_of, threshold_asked
+from webapp.inference.thresholds import thresholds_asked
+from webapp.inference.views.access import get_request, project_of
 from webapp.leases import Status
 from webapp.projects.models import Project
 
@@ -154,11 +155,11 @@ def progress(request: HttpRequest, request_id: int, project_id: int | None = Non
 
 @require_GET
 def as_json(request: HttpRequest, request_id: int, project_id: int | None = None) -> HttpResponse:
-    """All photos' detections from ?threshold= on, as a download."""
+    """All photos' detections, as a download: by each label's own threshold, or ?threshold=."""
     row = get_request(request, project_id, request_id)
-    threshold = threshold_asked(request.GET.get("threshold", ""), row.score_threshold)
+    thresholds = thresholds_asked(request.GET.get("threshold", ""), row)
     response = JsonResponse(
-        detections_json(row, threshold),
+        detections_json(row, thresholds),
         safe=False,
         json_dumps_params={"indent": 1, "ensure_ascii": False},
     )
