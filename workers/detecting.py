@@ -99,12 +99,18 @@ def _detect_photo(detector: Any, request: DetectionRequest, photo: DetectionPhot
             picture = open_upright(io.BytesIO(file.read()), settings.MAX_PIXELS)
     except (ImageRefused, FileNotFoundError) as error:
         words = "The photo is not in the storage." if isinstance(error, OSError) else str(error)
-        photo.error, photo.done = words, True
-        with transaction.atomic():
-            request.write()
-            photo.save(update_fields=["error", "done"])
+        _refuse_photo(request, photo, words)
         return
-    found: list[Found] = detector.detect([np.asarray(picture)])[0]
+    try:
+        found: list[Found] = detector.detect([np.asarray(picture)])[0]
+    except Exception as error:
+        # Such as a photo that the memory does not hold: the others are still to be seen.
+        logger.exception("Photo %s failed", photo.pk)
+        size = f"{picture.width} × {picture.height} pixels"
+        _refuse_photo(
+            request, photo, f"The detector failed on its {size}: {error}. Try it smaller."
+        )
+        return
     default_storage.save(
         photo.preview_path, ContentFile(encode_jpeg(make_preview(picture, PREVIEW_SIDE), 85))
     )
@@ -115,6 +121,13 @@ def _detect_photo(detector: Any, request: DetectionRequest, photo: DetectionPhot
         photo.detections.all().delete()
         Detection.objects.bulk_create(_row(photo, box) for box in found)
         photo.save(update_fields=["width", "height", "seconds", "done"])
+
+
+def _refuse_photo(request: DetectionRequest, photo: DetectionPhoto, words: str) -> None:
+    photo.error, photo.done = words, True
+    with transaction.atomic():
+        request.write()
+        photo.save(update_fields=["error", "done"])
 
 
 def _row(photo: DetectionPhoto, box: Found) -> Detection:
