@@ -17,6 +17,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from PIL import Image as Pillow, ImageDraw
 from webapp.datasets.freezing import freeze
+from webapp.datasets.health import check_again
 from webapp.datasets.intake import take_image
 from webapp.inference.models import Detection, DetectionPhoto, DetectionRequest
 from webapp.labeling.models import Annotation
@@ -53,6 +54,14 @@ for number in range(8):
     image.set_state("in_progress" if suggested else "done")
     images.append(image.pk)
 revision = freeze(project, user)
+Annotation.objects.filter(image_id=images[0]).update(label=labels[0], xmin=200, ymax=400)
+check_again(project, user)
+project.dataset_exports.create(format="coco", about="As it stands", created_by=user)
+project.dataset_exports.create(
+    format="voc", about="As it stands", created_by=user, status="finished", num_found=8, bytes=9000,
+    file_name="Boards Pascal VOC.zip", finished_at=timezone.now(),
+)
+project.works.create(kind="fix", words="Remove: 1 box was drawn twice", num_found=8, num_done=3)
 now = timezone.now()
 common = dict(project=project, revision=revision, base="ssdlite_mobilenet_v2_coco", created_by=user)
 run = TrainingRun.objects.create(
@@ -148,6 +157,11 @@ class Rooms:
             "label map": f"{here}/labels/",
             "editor": f"{here}/label/{self.images[7]}/",
             "dataset": f"{here}/dataset/",
+            "health": f"{here}/health/",
+            "splits": f"{here}/dataset/splits/",
+            "compare": f"{here}/dataset/1/compare/?with=now",
+            "export": f"{here}/dataset/export/",
+            "kept exports": f"{here}/dataset/exports/",
             "train": f"{here}/train/",
             "run": f"{here}/runs/{self.run}/",
             "failed run": f"{here}/runs/{self.failed}/",
