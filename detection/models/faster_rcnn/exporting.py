@@ -29,8 +29,9 @@ NO_LITERT = (
     "crop and resize), so a Faster R-CNN is not exported to it: use the SavedModel."
 )
 NO_ONNX = (
-    "ONNX has no operator for the combined non-max suppression that this Faster R-CNN uses twice, "
-    "so it is not exported to it: use the SavedModel or the frozen graph."
+    "The converter to ONNX takes non-max suppression only where all labels share one box, and a "
+    "Faster R-CNN has a box for each label, so it is not exported to it: use the SavedModel or the "
+    "frozen graph."
 )
 NOT_EXPORTED = {
     "litert": NO_LITERT,
