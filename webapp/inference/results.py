@@ -94,7 +94,7 @@ def _photo(
 
 
 def detections_json(request: DetectionRequest, thresholds: Thresholds) -> list[dict[str, Any]]:
-    """What `boxloop detect --json` prints for the same photos, from the thresholds on.
+    """What was found from the thresholds on, in the form of `boxloop detect --json`.
 
     A photo that could not be opened has an `error` instead of a size.
     """

@@ -29,6 +29,14 @@ def test_shows_what_it_would_train_on(client_of, owner, labelled, url):
     assert "data-stopped" not in text
 
 
+def test_few_images_say_what_to_expect(client_of, owner, project, make_image, url):
+    for index in range(2):
+        make_image(project, f"{index}.jpg", boxes=[("cat", 5, 5, 30, 30)])
+    text = client_of(owner).get(url).content.decode()
+    assert "about 1 train, 1 val" in text, "as freezing will split them"
+    assert "1 image to learn from and 1 to be judged by are few" in text
+
+
 def test_an_empty_project_says_the_way_out_and_disables_the_button(client_of, owner, url):
     text = client_of(owner).get(url).content.decode()
     assert "There are no images yet." in text

@@ -26,6 +26,8 @@ from webapp.training.queue import wait_of
 from webapp.training.starting import start_run
 
 VAL_FRACTION = 0.2
+# With fewer validation images than this a score is a rough one.
+FEW_VAL = 10
 # So many boxes tell the automatic input size well enough for a forecast.
 BOXES_SEEN = 5000
 RUNS_SHOWN = 50
@@ -76,6 +78,7 @@ def _page(
         "bases": bases,
         "input_sizes": INPUT_SIZES,
         "data": data,
+        "few_val": data["images"] > 1 and data["val"] < FEW_VAL,
         "next_revision": (project.revisions.values_list("number", flat=True).first() or 0) + 1,
         "next_run": (project.runs.values_list("number", flat=True).first() or 0) + 1,
         "revisions": revisions,
@@ -109,10 +112,10 @@ def working_set(project: Project) -> dict[str, int]:
     drawn = Annotation.objects.filter(status=Annotation.Status.ACTIVE, label=OuterRef("pk"))
     labels = project.active_labels().filter(Exists(drawn)).count()
     unsplit = counts["images"] - counts["train"] - counts["val"] - counts["test"]
-    val = round(unsplit * VAL_FRACTION)
+    val = _val_of(unsplit)
     if not counts["val"] and not unsplit:
         # Freezing draws val from train where only train and test came with the images.
-        val = round(counts["train"] * VAL_FRACTION)
+        val = _val_of(counts["train"])
     return {
         **counts,
         "boxes": sum(boxes_by_label(done).values()),
@@ -121,6 +124,11 @@ def working_set(project: Project) -> dict[str, int]:
         "val": counts["val"] + val,
         "unsplit": unsplit,
     }
+
+
+def _val_of(images: int) -> int:
+    """How many of so many images freezing takes for val: of two or more, at least one."""
+    return max(round(images * VAL_FRACTION), 1) if images > 1 else 0
 
 
 def automatic_size(project: Project) -> int:
