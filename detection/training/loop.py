@@ -301,6 +301,9 @@ class _Run:
 
         The measured steps are undone: a run does not depend on having been measured.
         """
+        epochs = self.progress.num_epochs
+        if epochs is not None and self.progress.epoch >= epochs:
+            return epochs  # cut off while it exported: there is no step left to forecast
         before = self.step.state()
         a_step = seconds_a_step(
             self._batches(self._order(MEASURED_STEPS + UNCOUNTED_STEPS), 0),
@@ -316,7 +319,6 @@ class _Run:
             num_val=len(self.truth),
             spent=time.monotonic() - self.began,
         )
-        epochs = self.progress.num_epochs
         if epochs is None:
             epochs = self.pace.epochs(self.settings, self.data.train.num_images)
         self.reporter.tell(

@@ -27,7 +27,7 @@ EVALUATION_SHARE = 0.5
 # pictures at 300 pixels, but at least so many seconds: a GPU does not hasten them.
 EXPORT_PICTURES, EXPORT_LEAST_SECONDS, USUAL_SIZE = 550, 20.0, 300
 # What converting the model takes on top of what the measured steps did.
-EXPORT_MEMORY = 500_000_000
+EXPORT_MEMORY = 650_000_000
 
 
 @dataclass(frozen=True)
