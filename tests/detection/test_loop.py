@@ -142,13 +142,21 @@ def test_a_loss_that_is_no_number_names_the_images(folder: Path):
     assert not (folder / "wild" / "cache").exists()
 
 
-@pytest.mark.parametrize("stop_at", ["phase", "forecast"])
-def test_stopped_before_the_first_epoch_there_is_nothing(folder: Path, stop_at: str):
-    told = Told(stop_at)
+def test_stopped_before_the_first_epoch_there_is_nothing(folder: Path):
+    told = Told("forecast")
     with pytest.raises(Stopped):
-        run(folder / f"stopped_{stop_at}", replace(SETTINGS, epochs=500), told)
+        run(folder / "stopped", replace(SETTINGS, epochs=500), told)
     assert not told.all("epoch")
-    assert not (folder / f"stopped_{stop_at}" / "cache").exists()
+    assert not (folder / "stopped" / "cache").exists()
+
+
+def test_stopped_later_it_keeps_the_best_so_far(folder: Path):
+    told = Told("checkpoint")
+    run(folder / "stopped_later", replace(SETTINGS, epochs=500), told)
+    assert [epoch["epoch"] for epoch in told.all("epoch")] == [1]
+    assert told.events[-1]["event"] == "finished"
+    assert told.events[-1]["stopped"] is True
+    assert (folder / "stopped_later" / "model" / "model.json").is_file()
 
 
 # -- what is kept as it is -----------------------------------------------------------------------
