@@ -42,6 +42,7 @@ class Augmentation:
 
     crop: bool = True
     flip: bool = True
+    vertical_flip: bool = False
     colour: bool = True
     mosaic: bool = False
 
@@ -200,13 +201,23 @@ def _flip_and_colour(
         flipped = random[4] < 0.5
         # A branch, for tf.where would copy each picture three times.
         image = tf.cond(flipped, lambda: tf.reverse(image, [1]), lambda: image)
-        mirrored = tf.stack(
-            [1 - boxes_xyxy[:, 2], boxes_xyxy[:, 1], 1 - boxes_xyxy[:, 0], boxes_xyxy[:, 3]], 1
-        )
-        boxes_xyxy = tf.where(flipped, mirrored, boxes_xyxy)
+        boxes_xyxy = tf.where(flipped, mirrored_boxes(boxes_xyxy), boxes_xyxy)
+    if augmentation.vertical_flip:
+        turned = random[8] < 0.5
+        image = tf.cond(turned, lambda: tf.reverse(image, [0]), lambda: image)
+        boxes_xyxy = tf.where(turned, mirrored_boxes(boxes_xyxy, vertically=True), boxes_xyxy)
     if augmentation.colour:
         return _recolour(image, random), boxes_xyxy
     return image * (1.0 / HALF_RANGE), boxes_xyxy
+
+
+def mirrored_boxes(boxes_xyxy: tf.Tensor, *, vertically: bool = False) -> tf.Tensor:
+    """Relative boxes ``[M, 4]`` of a picture after its mirroring: left and right, or top and
+    bottom."""
+    xmin, ymin, xmax, ymax = tf.unstack(boxes_xyxy, axis=1)
+    if vertically:
+        return tf.stack([xmin, 1 - ymax, xmax, 1 - ymin], axis=1)
+    return tf.stack([1 - xmax, ymin, 1 - xmin, ymax], axis=1)
 
 
 def _window(random: tf.Tensor) -> tf.Tensor:

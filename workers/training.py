@@ -94,8 +94,9 @@ def trainer_command(run: TrainingRun, folder: Path) -> list[str]:
     for name in ("flip", "crop", "colour"):
         if not getattr(run, name):
             command.append(f"--no-{name}")
-    if run.mosaic:
-        command.append("--mosaic")
+    for name in ("vertical_flip", "mosaic"):
+        if getattr(run, name):
+            command.append(f"--{name.replace('_', '-')}")
     if not run.early_stop:
         command += ["--patience", "0"]
     return command

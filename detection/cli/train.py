@@ -76,6 +76,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     changes.add_argument(
         "--no-flip", action="store_true", help="do not mirror images (digits, text, left and right)"
     )
+    changes.add_argument(
+        "--vertical-flip",
+        action="store_true",
+        help="turn half of the images upside down, too (microscopes, photos from above)",
+    )
     changes.add_argument("--no-crop", action="store_true", help="show whole images, at one scale")
     changes.add_argument("--no-colour", action="store_true", help="leave the colours as they are")
     changes.add_argument(
@@ -153,6 +158,7 @@ def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Even
         batch_size=base.batch_size if options.batch_size is None else options.batch_size,
         seed=options.seed,
         flip=not options.no_flip,
+        vertical_flip=options.vertical_flip,
         crop=not options.no_crop,
         colour=not options.no_colour,
         mosaic=options.mosaic,

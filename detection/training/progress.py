@@ -16,6 +16,7 @@ _WORDS = {
     "batch_size": "--batch-size",
     "seed": "--seed",
     "flip": "mirroring",
+    "vertical_flip": "turning upside down",
     "crop": "cropping",
     "colour": "colour changes",
     "mosaic": "mosaics",

@@ -35,7 +35,7 @@ class TrainingSettings:
     Attributes:
         epochs, minutes: with neither, `automatic_epochs` decides.
         input_size: pixels a side; None: chosen by the boxes' sizes (`choose_input_size`).
-        flip, crop, colour, mosaic: the random changes that pictures go through.
+        flip, vertical_flip, crop, colour, mosaic: the random changes that pictures go through.
         patience: end after so many evaluations without a better AP; None: `automatic_patience`;
             0: never.
         precision: "auto", "float32" or "mixed" (bfloat16 where it is safe).
@@ -48,6 +48,7 @@ class TrainingSettings:
     batch_size: int = 8
     seed: int = 0
     flip: bool = True
+    vertical_flip: bool = False
     crop: bool = True
     colour: bool = True
     mosaic: bool = False

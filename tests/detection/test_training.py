@@ -128,7 +128,7 @@ def test_sample_order_shows_every_picture_once_a_pass():
 
 def test_without_augmentation_pictures_and_boxes_stay_as_they_are():
     split = scene_split(4, SIDE)
-    batch = next(iter(batches(split, np.arange(4), augmentation=Augmentation(*[False] * 3))))
+    batch = next(iter(batches(split, np.arange(4), augmentation=Augmentation(*[False] * 4))))
     np.testing.assert_allclose(batch["images"], split.pixels / 127.5 - 1.0, atol=1e-5)
     np.testing.assert_allclose(batch["boxes_xyxy"], split.boxes_rel_xyxy, atol=1e-6)
     np.testing.assert_array_equal(batch["is_box"], np.ones((4, 2)))
@@ -140,7 +140,7 @@ def test_boxes_follow_the_crop_the_flip_and_the_mosaic(mosaic: bool):
     """The rectangle's colour is found within its moved box, and the box is full of it."""
     split = scene_split(4, SIDE)
     seen, most = 0, 0
-    augmentation = Augmentation(colour=False, mosaic=mosaic)
+    augmentation = Augmentation(vertical_flip=True, colour=False, mosaic=mosaic)
     for batch in batches(split, sample_order(4, 40, 5), augmentation=augmentation):
         most = max(most, int(batch["is_box"].numpy().sum(axis=1).max()))
         for row in range(4):
@@ -157,11 +157,12 @@ def test_boxes_follow_the_crop_the_flip_and_the_mosaic(mosaic: bool):
     assert (most > len(COLOURS)) == mosaic
 
 
-@pytest.mark.parametrize("left_out", ["flip", "crop", "colour"])
+@pytest.mark.parametrize("left_out", ["flip", "vertical_flip", "crop", "colour"])
 def test_each_change_can_be_left_out(left_out: str):
     """With only one change on, samples differ; with it off as well, they are the pictures."""
     split, order = scene_split(2, SIDE), np.zeros(8, np.int64)
-    alone = dict.fromkeys(["flip", "crop", "colour", "mosaic"], False) | {left_out: True}
+    none = dict.fromkeys(["flip", "vertical_flip", "crop", "colour", "mosaic"], False)
+    alone = none | {left_out: True}
 
     def changed(**switches: bool) -> float:
         found = [
@@ -232,7 +233,7 @@ def learnt() -> tuple[TrainingStep, list[float]]:
     losses = [
         step(batch, learning_rate(number, 240, 4e-3))
         for number, batch in enumerate(
-            batches(split, order, augmentation=Augmentation(*[False] * 3))
+            batches(split, order, augmentation=Augmentation(*[False] * 4))
         )
     ]
     return step, losses

@@ -20,7 +20,7 @@ INPUT_SIZES = [
     (512, "512 px, smallest things, slowest"),
 ]
 NOW = "now"
-SWITCHES = ("flip", "crop", "colour", "mosaic", "early_stop")
+SWITCHES = ("flip", "vertical_flip", "crop", "colour", "mosaic", "early_stop")
 
 
 class TrainForm(forms.Form):
@@ -37,6 +37,7 @@ class TrainForm(forms.Form):
     batch_size = forms.IntegerField(required=False, min_value=1, max_value=MAX_BATCH)
     seed = forms.IntegerField(required=False, min_value=0, max_value=MAX_SEED, initial=0)
     flip = forms.BooleanField(required=False, initial=True)
+    vertical_flip = forms.BooleanField(required=False, initial=False)
     crop = forms.BooleanField(required=False, initial=True)
     colour = forms.BooleanField(required=False, initial=True)
     mosaic = forms.BooleanField(required=False, initial=False)

@@ -35,6 +35,7 @@ class TrainingRun(LeasedRow):
     seed = models.BigIntegerField(default=0)
     # The random changes that the images go through.
     flip = models.BooleanField(default=True)
+    vertical_flip = models.BooleanField(default=False)
     crop = models.BooleanField(default=True)
     colour = models.BooleanField(default=True)
     mosaic = models.BooleanField(default=False)

@@ -93,6 +93,7 @@ class FasterRcnnKind:
             batch_size=batch_size,
             seed=settings.seed,
             flip=settings.flip,
+            vertical_flip=settings.vertical_flip,
             colour=settings.colour,
             first_sample=first_sample,
         )

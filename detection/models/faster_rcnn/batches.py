@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from detection.input_pipeline import mirrored_boxes
 from detection.models.faster_rcnn.config import FasterRcnnConfig
 from detection.models.faster_rcnn.pictures import EncodedSplit
 from detection.models.faster_rcnn.resize import normalise, resize_images
@@ -25,6 +26,7 @@ def training_batches(
     batch_size: int,
     seed: int,
     flip: bool,
+    vertical_flip: bool,
     colour: bool,
     first_sample: int = 0,
 ) -> tf.data.Dataset:
@@ -49,9 +51,15 @@ def training_batches(
         classes.set_shape((split.max_boxes,))
         kinds.set_shape((split.max_boxes, 2))
         image = resize_images(pixels[None], config)[0]
-        random = tf.random.stateless_uniform([4], tf.stack([tf.constant(seed, tf.int64), number]))
+        random = tf.random.stateless_uniform([5], tf.stack([tf.constant(seed, tf.int64), number]))
         if flip:
-            image, boxes = _flip(image, boxes, random[0] < 0.5)
+            flipped = random[0] < 0.5
+            image = tf.where(flipped, tf.reverse(image, [1]), image)
+            boxes = tf.where(flipped, mirrored_boxes(boxes), boxes)
+        if vertical_flip:
+            turned = random[4] < 0.5
+            image = tf.where(turned, tf.reverse(image, [0]), image)
+            boxes = tf.where(turned, mirrored_boxes(boxes, vertically=True), boxes)
         if colour:
             image = _recolour(image, random)
         return {
@@ -71,18 +79,6 @@ def training_batches(
     dataset = dataset.padded_batch(batch_size, drop_remainder=True)
     dataset = dataset.map(lambda batch: {**batch, "images": normalise(batch["images"])})
     return dataset.prefetch(PREFETCH_BATCHES)
-
-
-def _flip(
-    image: tf.Tensor, boxes_xyxy: tf.Tensor, is_flipped: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    mirrored = tf.stack(
-        [1 - boxes_xyxy[:, 2], boxes_xyxy[:, 1], 1 - boxes_xyxy[:, 0], boxes_xyxy[:, 3]], 1
-    )
-    return (
-        tf.where(is_flipped, tf.reverse(image, [1]), image),
-        tf.where(is_flipped, mirrored, boxes_xyxy),
-    )
 
 
 def _recolour(image: tf.Tensor, random: tf.Tensor) -> tf.Tensor:

@@ -72,6 +72,7 @@ class Ssd:
         changes = Augmentation(
             crop=settings.crop,
             flip=settings.flip,
+            vertical_flip=settings.vertical_flip,
             colour=settings.colour,
             mosaic=settings.mosaic,
         )

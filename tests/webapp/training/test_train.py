@@ -62,12 +62,14 @@ def test_takes_every_setting(client_of, owner, labelled, url):
     chosen = {
         "base": BASE, "revision": revision.pk, "length": "minutes", "minutes": 3, "epochs": 99,
         "input_size": 448, "batch_size": 4, "seed": 5, "flip": "on", "mosaic": "on",
+        "vertical_flip": "on",
     }  # fmt: skip
     client_of(owner).post(url, chosen)
     run = TrainingRun.objects.get()
     assert (run.revision, run.minutes_asked, run.epochs_asked) == (revision, 3, None)
     assert (run.input_size_asked, run.batch_size, run.seed, run.flip) == (448, 4, 5, True)
-    assert (run.crop, run.colour, run.mosaic, run.early_stop) == (False, False, True, False)
+    assert (run.vertical_flip, run.mosaic) == (True, True)
+    assert (run.crop, run.colour, run.early_stop) == (False, False, False)
 
 
 def test_what_cannot_train_is_refused_in_words(client_of, owner, url):
