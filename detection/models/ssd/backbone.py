@@ -23,11 +23,11 @@ EXPANSION = 6
 # (channels of the 1x1 squeeze, channels out) of the stride-2 layers that follow the backbone.
 EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
 STRIDE_16_BLOCK = 13
-# The stem, the blocks at strides 2 and 4, and what of the next block sees stride 4.
+# The stem and the blocks at strides 2 and 4.
 EARLY_BLOCKS = ("expanded_conv", "expanded_conv_1", "expanded_conv_2")
-EARLY_LAYERS = ("Conv", "expanded_conv_3_expand", "expanded_conv_3_depthwise")
-# Its map, at stride 8, is all that the others see of them.
-LAST_EARLY_LAYER = "expanded_conv_3_depthwise_relu"
+EARLY_LAYERS = ("Conv",)
+# Its map, at stride 4, is all that the others see of them.
+LAST_EARLY_LAYER = "expanded_conv_2_add"
 
 
 def is_early(layer_name: str) -> bool:
