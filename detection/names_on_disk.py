@@ -6,24 +6,15 @@ a small cache. For use by one thread at a time.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
+from detection.private_database import open_private_database
+
 Value = TypeVar("Value", str, int)
 _CACHE_KIB = 256
 _BATCH = 1000
-
-
-def _open(schema: str) -> sqlite3.Connection:
-    # An empty name: a temporary file of SQLite's own.
-    db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-    db.executescript(
-        f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB};"
-        f"{schema}; BEGIN"
-    )
-    return db
 
 
 def _stored(value: Any) -> Any:
@@ -39,7 +30,9 @@ class NameList(Sequence[str]):
     """Names in the order in which they were appended."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._db = _open("CREATE TABLE names (number INTEGER PRIMARY KEY, name BLOB)")
+        self._db = open_private_database(
+            "CREATE TABLE names (number INTEGER PRIMARY KEY, name BLOB)", _CACHE_KIB
+        )
         self._size = 0
         self.extend(names)
 
@@ -104,7 +97,9 @@ class NameMap(MutableMapping[str, Value], Generic[Value]):
     """A text or a number by name, in the order in which names came."""
 
     def __init__(self) -> None:
-        self._db = _open("CREATE TABLE items (number INTEGER PRIMARY KEY, name BLOB UNIQUE, value)")
+        self._db = open_private_database(
+            "CREATE TABLE items (number INTEGER PRIMARY KEY, name BLOB UNIQUE, value)", _CACHE_KIB
+        )
         self._size = 0
 
     def add(self, name: str, value: Value) -> bool:
@@ -161,7 +156,7 @@ class NamesByKey:
     """All the names that share a key, in the order in which they came. Fill it, then ask it."""
 
     def __init__(self, keyed: Iterable[tuple[str, str]] = ()) -> None:
-        self._db = _open("CREATE TABLE names (key BLOB, name BLOB)")
+        self._db = open_private_database("CREATE TABLE names (key BLOB, name BLOB)", _CACHE_KIB)
         self._is_indexed = False
         self._db.executemany(
             "INSERT INTO names VALUES (?, ?)",

@@ -6,12 +6,12 @@ image by image in flat memory they go through a private SQLite file, which is go
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
 from detection.formats.drawn import Drawn
+from detection.private_database import open_private_database
 from detection.types import Box, Problem
 
 _SCHEMA = """
@@ -26,6 +26,7 @@ CREATE INDEX images_by_name ON images (name);
 CREATE INDEX boxes_by_key ON boxes (key);
 CREATE INDEX problems_by_key ON problems (key);
 """
+_CACHE_KIB = 2000
 _BATCH = 1000
 
 
@@ -36,10 +37,7 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        # An empty name: a temporary file of SQLite's own, deleted as soon as it is closed.
-        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {_SCHEMA}")
-        self._db.execute("BEGIN")
+        self._db = open_private_database(_SCHEMA, _CACHE_KIB)
         self._boxes: list[tuple[object, ...]] = []
         self.num_boxes = 0
 

@@ -5,7 +5,6 @@ The manifest is one JSON file, in the order of the photos' hashes, with the labe
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -15,6 +14,7 @@ from django.core.files.storage import default_storage
 from detection.formats.drawn import AnnotationError
 from detection.formats.json_stream import JsonStream
 from detection.label_map import LabelMap, LabelMapItem
+from detection.private_database import open_private_database
 from webapp.datasets.models import DatasetRevision
 
 _CACHE_KIB = 512
@@ -31,10 +31,8 @@ class Manifest:
     """
 
     def __init__(self, revision: DatasetRevision) -> None:
-        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._db.executescript(
-            f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-{_CACHE_KIB};"
-            "CREATE TABLE images (split TEXT, place BLOB, entry TEXT); BEGIN"
+        self._db = open_private_database(
+            "CREATE TABLE images (split TEXT, place BLOB, entry TEXT)", _CACHE_KIB
         )
         try:
             items = self._read(revision)
