@@ -25,7 +25,7 @@ EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
 STRIDE_16_BLOCK = 13
 # The stem and the blocks at strides 2 and 4.
 EARLY_BLOCKS = ("expanded_conv", "expanded_conv_1", "expanded_conv_2")
-EARLY_LAYERS = ("Conv",)
+STEM = "Conv"
 # Its map, at stride 4, is all that the others see of them.
 LAST_EARLY_LAYER = "expanded_conv_2_add"
 
@@ -33,7 +33,7 @@ LAST_EARLY_LAYER = "expanded_conv_2_add"
 def is_early(layer_name: str) -> bool:
     """Whether the layer sees the image at stride 4 or finer."""
     name = layer_name.removesuffix("_relu")
-    return name in EARLY_LAYERS or name.rpartition("_")[0] in EARLY_BLOCKS
+    return name == STEM or name.rpartition("_")[0] in EARLY_BLOCKS
 
 
 def _scaled(channels: int, width: float) -> int:
