@@ -97,7 +97,8 @@ def measure(num_images: int, steps: int) -> dict[str, float]:
     from detection.training.cpu import prepare_cpu
 
     prepare_cpu()
-    from detection.input_pipeline import Augmentation, sample_order, training_batches
+    from detection.augmentation import Augmentation
+    from detection.input_pipeline import sample_order, training_batches
     from detection.models.ssd.detector import build_detector, freeze_early_layers
     from detection.training.data import load_data
     from detection.training.pointwise import learn_by_matrix_products

@@ -51,7 +51,8 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     from detection.training.cpu import prepare_cpu
 
     prepare_cpu()
-    from detection.input_pipeline import Augmentation, sample_order, training_batches
+    from detection.augmentation import Augmentation
+    from detection.input_pipeline import sample_order, training_batches
     from detection.models.ssd.detector import build_detector, freeze_early_layers
     from detection.training.data import CROP_RESERVE
     from detection.training.machine import products_a_second

@@ -24,8 +24,8 @@ tf = pytest.importorskip("tensorflow")
 
 import keras  # noqa: E402
 
+from detection.augmentation import Augmentation  # noqa: E402
 from detection.input_pipeline import (  # noqa: E402
-    Augmentation,
     repeat_factors,
     sample_order,
     training_batches,

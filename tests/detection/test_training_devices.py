@@ -22,7 +22,8 @@ import json
 import numpy as np, tensorflow as tf, keras
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from detection.input_pipeline import Augmentation, sample_order, training_batches
+from detection.augmentation import Augmentation
+from detection.input_pipeline import sample_order, training_batches
 from detection.models.ssd.detector import build_detector, freeze_norms
 from detection.training.step import TrainingStep
 from tests.detection.synthetic import scene_split

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from detection.input_pipeline import mirrored_boxes
+from detection.augmentation import mirrored_boxes
 from detection.models.faster_rcnn.config import FasterRcnnConfig
 from detection.models.faster_rcnn.pictures import EncodedSplit
 from detection.models.faster_rcnn.resize import normalise, resize_images
@@ -39,27 +39,26 @@ def training_batches(
     ``picture`` ``[B]`` int64, the row in the split.
     """
 
-    def load(row: int) -> tuple[NDArray[np.generic], ...]:
-        kinds = split.kinds[row]
-        return (split.pictures[row], split.boxes_rel_xyxy[row], split.classes[row], kinds)
+    def load(row: int, is_flipped: bool, is_turned: bool) -> tuple[NDArray[np.generic], ...]:
+        pixels, boxes = split.pictures[row], split.boxes_rel_xyxy[row]
+        if is_flipped:
+            pixels, boxes = pixels[:, ::-1], mirrored_boxes(boxes)
+        if is_turned:
+            pixels, boxes = pixels[::-1], mirrored_boxes(boxes, vertically=True)
+        return np.ascontiguousarray(pixels), boxes, split.classes[row], split.kinds[row]
 
     def prepare(picture: tf.Tensor, number: tf.Tensor) -> dict[str, tf.Tensor]:
+        random = tf.random.stateless_uniform([5], tf.stack([tf.constant(seed, tf.int64), number]))
+        is_flipped = (random[0] < 0.5) & flip
+        is_turned = (random[4] < 0.5) & vertical_flip
         types = [tf.uint8, tf.float32, tf.int32, tf.float32]
-        pixels, boxes, classes, kinds = tf.numpy_function(load, [picture], types)
+        given = [picture, is_flipped, is_turned]
+        pixels, boxes, classes, kinds = tf.numpy_function(load, given, types)
         pixels.set_shape((None, None, 3))
         boxes.set_shape((split.max_boxes, 4))
         classes.set_shape((split.max_boxes,))
         kinds.set_shape((split.max_boxes, 2))
         image = resize_images(pixels[None], config)[0]
-        random = tf.random.stateless_uniform([5], tf.stack([tf.constant(seed, tf.int64), number]))
-        if flip:
-            flipped = random[0] < 0.5
-            image = tf.where(flipped, tf.reverse(image, [1]), image)
-            boxes = tf.where(flipped, mirrored_boxes(boxes), boxes)
-        if vertical_flip:
-            turned = random[4] < 0.5
-            image = tf.where(turned, tf.reverse(image, [0]), image)
-            boxes = tf.where(turned, mirrored_boxes(boxes, vertically=True), boxes)
         if colour:
             image = _recolour(image, random)
         return {

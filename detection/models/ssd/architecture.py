@@ -11,10 +11,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from detection.augmentation import Augmentation
 from detection.bases import Base
 from detection.export import export_bundle
 from detection.exports.samples import Sample
-from detection.input_pipeline import Augmentation, training_batches
+from detection.input_pipeline import training_batches
 from detection.label_map import LabelMap
 from detection.models.architecture import Batch
 from detection.models.ssd.detector import build_detector
