@@ -42,17 +42,21 @@ def write_bundle(
 
     Args:
         facts: for model.json: base, input_size, score_threshold, iou_threshold, map_50, map_50_95,
-            revision. Labels, the time and the list of artefacts are added.
+            revision. Labels (with their own thresholds, as ``metrics`` has them), the time and the
+            list of artefacts are added.
         metrics: for metrics.json; its ``exports`` says how each export compares with the trained
             model.
         litert: the LiteRT form, where it is not in the folder yet.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "label_map.pbtxt").write_text(write_label_map(label_map), encoding="utf-8")
-    labels = [
-        {"id": item.id, "name": item.name, "display_name": item.display_name}
-        for item in label_map.items
-    ]
+    measured = metrics.get("score_thresholds") or {}
+    labels: list[dict[str, Any]] = []
+    for item in label_map.items:
+        label = {"id": item.id, "name": item.name, "display_name": item.display_name}
+        if item.name in measured:
+            label["score_threshold"] = measured[item.name]
+        labels.append(label)
     body = {
         "format": FORMAT,
         **facts,

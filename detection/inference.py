@@ -1,9 +1,10 @@
-"""Detect with a bundle, in LiteRT: no TensorFlow is loaded."""
+"""Detect with a bundle: in LiteRT, without TensorFlow, or on a GPU by its SavedModel."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,13 @@ class DetectorError(FileNotFoundError):
     """A model that cannot be loaded; the message names it and the way out."""
 
 
-def load_detector(source: Path | str, num_threads: int | None = None) -> Detector:
+def load_detector(
+    source: Path | str, num_threads: int | None = None, *, use_gpu: bool = False
+) -> Detector:
     """Load a detector from a bundle, a run directory (its `model/`), or a base's name.
 
-    It needs no TensorFlow where the bundle has a LiteRT model. Raises DetectorError.
+    It is LiteRT's, and needs no TensorFlow, where the bundle has a LiteRT model; with ``use_gpu``
+    the SavedModel's, where TensorFlow sees a GPU. Raises DetectorError.
     """
     if isinstance(source, str) and source in BASES:
         if not find_base(source).is_present:
@@ -37,11 +41,11 @@ def load_detector(source: Path | str, num_threads: int | None = None) -> Detecto
                 f"The weights of {source} are not on this machine. Fetch them once: "
                 f"./boxloop bases --fetch {source}"
             )
-        return _load_bundle(base_dir(source) / "model", num_threads)
+        return _load_bundle(base_dir(source) / "model", num_threads, use_gpu)
     folder = Path(source)
     for candidate in (folder, folder / "model"):
         if (candidate / "model.json").is_file():
-            return _load_bundle(candidate, num_threads)
+            return _load_bundle(candidate, num_threads, use_gpu)
     if not folder.exists():
         raise DetectorError(
             f"{source}: there is no such model folder, and no base of that name "
@@ -53,14 +57,26 @@ def load_detector(source: Path | str, num_threads: int | None = None) -> Detecto
     )
 
 
-def _load_bundle(bundle: Path, num_threads: int | None) -> Detector:
-    if (bundle / "model.tflite").is_file() or not (bundle / "saved_model").is_dir():
+def _load_bundle(bundle: Path, num_threads: int | None, use_gpu: bool) -> Detector:
+    has_litert = (bundle / "model.tflite").is_file()
+    if not (bundle / "saved_model").is_dir():
+        return Detector(bundle, num_threads)
+    if has_litert and not (use_gpu and _may_have_gpu()):
         return Detector(bundle, num_threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     prepare_cpu()
     from detection.saved_model_detector import SavedModelDetector
+    from detection.training.devices import is_on_gpu, share_gpus
 
-    return SavedModelDetector(bundle)
+    share_gpus()
+    litert = Detector(bundle, num_threads) if has_litert else None
+    return litert if litert is not None and not is_on_gpu() else SavedModelDetector(bundle, litert)
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth loading TensorFlow to ask: there is a driver, and it is not hidden."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and shutil.which("nvidia-smi") is not None
 
 
 class Detector:
@@ -69,8 +85,12 @@ class Detector:
     Attributes:
         label_map: class ids and names.
         score_threshold: recommended; ``detect`` answers lower scores, too.
+        score_thresholds: each label's own, by class id, where one was measured.
+        batch_size: how many images it takes at once; more in one call cost no less each.
         facts: the bundle's model.json.
     """
+
+    batch_size = 1
 
     def __init__(
         self, bundle: Path, num_threads: int | None = None, litert: str = "model.tflite"
@@ -98,6 +118,11 @@ class Detector:
             self.label_map: LabelMap = parse_label_map(text, str(bundle / "label_map.pbtxt"))
             self.input_size = int(self.facts["input_size"])
             self.score_threshold = float(self.facts["score_threshold"])
+            self.score_thresholds = {
+                int(label["id"]): float(label["score_threshold"])
+                for label in self.facts.get("labels", [])
+                if label.get("score_threshold") is not None
+            }
             self._iou_threshold = float(self.facts["iou_threshold"])
         except (OSError, ValueError, KeyError) as error:
             raise DetectorError(f"{bundle}: the model cannot be read ({error}).") from error

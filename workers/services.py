@@ -33,7 +33,7 @@ def sweeper(log_dir: Path, root: Path) -> Service:
 
 def workers(queues: Iterable[str], log_dir: Path, prefix: str = "") -> list[Service]:
     """Celery workers. `default` has two processes; `gpu` is one worker a device, each with one
-    run at a time; `detect` is one process that keeps its detectors loaded."""
+    run at a time; `detect` is one process that keeps its detectors loaded, on the first device."""
     found: list[Service] = []
     for queue in queues:
         if queue == "gpu":
@@ -43,7 +43,7 @@ def workers(queues: Iterable[str], log_dir: Path, prefix: str = "") -> list[Serv
             env = {"CUDA_VISIBLE_DEVICES": ""}
             found.append(_worker("default", queue, pool, env, log_dir, prefix))
         else:
-            env = {"CUDA_VISIBLE_DEVICES": ""}
+            env = {"CUDA_VISIBLE_DEVICES": _gpus()[0] if _gpus() else ""}
             found.append(_worker(queue, queue, ["--pool", "solo"], env, log_dir, prefix))
     return found
 
@@ -52,16 +52,27 @@ def _gpu_workers(log_dir: Path, prefix: str) -> list[Service]:
     """`solo`, because training runs in a child process of its own: the worker only watches it,
     and hears at once when it is to stop."""
     pool = ["--pool", "solo"]
-    if os.environ.get("BOXLOOP_GPU", "").strip().lower() in {"0", "false", "no", "off"}:
+    if _are_gpus_off():
         return [_worker("gpu", "gpu", pool, {"CUDA_VISIBLE_DEVICES": ""}, log_dir, prefix)]
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    devices = given.split(",") if given else [str(n) for n in range(len(machine.nvidia_gpus()))]
+    devices = _gpus()
     if len(devices) < 2:
         return [_worker("gpu", "gpu", pool, {}, log_dir, prefix)]
     return [
         _worker(f"gpu-{device}", "gpu", pool, {"CUDA_VISIBLE_DEVICES": device}, log_dir, prefix)
         for device in devices
     ]
+
+
+def _are_gpus_off() -> bool:
+    return os.environ.get("BOXLOOP_GPU", "").strip().lower() in {"0", "false", "no", "off"}
+
+
+def _gpus() -> list[str]:
+    """The devices that CUDA_VISIBLE_DEVICES would name, one by one; none where they are off."""
+    if _are_gpus_off():
+        return []
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return given.split(",") if given else [str(n) for n in range(len(machine.nvidia_gpus()))]
 
 
 def _worker(

@@ -28,6 +28,8 @@ class AnyDetector(Protocol):
     """What a detector must be able to do, whatever runs it."""
 
     score_threshold: float
+    score_thresholds: dict[int, float]
+    batch_size: int
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], score_threshold: float = ...
@@ -63,8 +65,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="with a checkpoint: the names of its classes; COCO's where it has 90",
     )  # fmt: skip
     parser.add_argument(
-        "--threshold", type=float, metavar="SCORE", help="least confidence, 0 to 1; the model's own"
-    )
+        "--threshold", type=float, metavar="SCORE",
+        help="least confidence, 0 to 1; each label's own as measured with the model",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--draw", type=Path, metavar="DIR", help="write the drawn photos there")
     parser.set_defaults(run=run)
@@ -79,33 +82,39 @@ def run(options: argparse.Namespace) -> int:
     except (DetectorError, LabelMapError, ValueError) as error:
         print(f"detect: {error}", file=sys.stderr)
         return 1
-    threshold = detector.score_threshold if options.threshold is None else options.threshold
-    results, status = [], 0
-    for name in options.images:
-        try:
-            picture = open_upright(Path(name))
-        except (ImageRefused, OSError) as error:
-            words = error.strerror if isinstance(error, OSError) and error.strerror else error
-            print(f"detect: {visible(name)}: {words}", file=sys.stderr)
-            status = 1
-            continue
-        found = _detect(detector, picture, threshold)
-        results.append(_as_json(name, picture, found))
-        if not options.json:
-            _print_table(name, picture, found)
-        if options.draw is not None:
-            _draw(picture, found, name, options.draw)
+    results = []
+    waiting = list(options.images)
+    while waiting:
+        names, waiting = waiting[: detector.batch_size], waiting[detector.batch_size :]
+        photos = [(name, picture) for name in names if (picture := _open(name)) is not None]
+        boxes = _detect(detector, [picture for _, picture in photos], options.threshold)
+        for (name, picture), found in zip(photos, boxes, strict=True):
+            results.append(_as_json(name, picture, found))
+            if not options.json:
+                _print_table(name, picture, found)
+            if options.draw is not None:
+                _draw(picture, found, name, options.draw)
     if options.json:
         json.dump(results, sys.stdout, indent=1, ensure_ascii=False)
         print()
-    return status
+    return 0 if len(results) == len(options.images) else 1
+
+
+def _open(name: str) -> Image.Image | None:
+    """The picture, or None where it cannot be read, which is told."""
+    try:
+        return open_upright(Path(name))
+    except (ImageRefused, OSError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"detect: {visible(name)}: {words}", file=sys.stderr)
+        return None
 
 
 def _load(options: argparse.Namespace) -> AnyDetector:
     """The detector that --model names. Raises DetectorError or ValueError in words."""
     source = Path(options.model)
     if options.config is None and not is_checkpoint(source):
-        return load_detector(options.model)
+        return load_detector(options.model, use_gpu=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     prepare_cpu()
     from detection.models.faster_rcnn.serving import load_checkpoint_detector
@@ -113,8 +122,17 @@ def _load(options: argparse.Namespace) -> AnyDetector:
     return load_checkpoint_detector(source, options.config, options.label_map)
 
 
-def _detect(detector: AnyDetector, picture: Image.Image, threshold: float) -> list[Detection]:
-    return detector.detect([np.asarray(picture)], score_threshold=threshold)[0]
+def _detect(
+    detector: AnyDetector, pictures: Sequence[Image.Image], threshold: float | None
+) -> list[list[Detection]]:
+    """Detections over ``threshold``, or over each label's own where it is None."""
+    own = detector.score_thresholds if threshold is None else {}
+    default = detector.score_threshold if threshold is None else threshold
+    least = min([default, *own.values()])
+    found = detector.detect([np.asarray(picture) for picture in pictures], score_threshold=least)
+    return [
+        [box for box in boxes if box.score >= own.get(box.class_id, default)] for boxes in found
+    ]
 
 
 def _as_json(name: str, picture: Image.Image, found: Sequence[Detection]) -> dict[str, Any]:

@@ -17,18 +17,18 @@ Outputs = dict[str, NDArray[np.float32]]
 
 
 def detecting_graph(serving: Serving, input_name: str) -> Any:
-    """``serving.detect`` as a frozen GraphDef: uint8 ``[1, None, None, 3]`` in."""
-    return freeze(serving.detect, _picture(input_name))
+    """``serving.detect`` as a frozen GraphDef: uint8 ``[None, None, None, 3]`` in."""
+    return freeze(serving.detect, _pictures(input_name))
 
 
 def write_saved_model(serving: Serving, folder: Path) -> None:
     """Write `saved_model.pb` to ``folder``.
 
-    Signature ``serving_default``, in: ``input_tensor`` uint8 ``[1, H, W, 3]``, RGB, any size. The
-    batch is one picture: pictures of a batch would have to be of one size. Out: see ``Serving``.
+    Signature ``serving_default``, in: ``input_tensor`` uint8 ``[B, H, W, 3]``, RGB, any size, all
+    pictures of a batch of one size. Out: see ``Serving``.
     """
-    picture = _picture("input_tensor")
-    module = as_module(detecting_graph(serving, "input_tensor"), picture, OUTPUTS)
+    pictures = _pictures("input_tensor")
+    module = as_module(detecting_graph(serving, "input_tensor"), pictures, OUTPUTS)
     tf.saved_model.save(module, str(folder), signatures=module.serve)
 
 
@@ -41,8 +41,8 @@ def write_frozen_graph(serving: Serving, path: Path) -> None:
     path.write_bytes(detecting_graph(serving, "image_tensor").SerializeToString())
 
 
-def _picture(name: str) -> tf.TensorSpec:
-    return tf.TensorSpec([1, None, None, 3], tf.uint8, name=name)
+def _pictures(name: str) -> tf.TensorSpec:
+    return tf.TensorSpec([None, None, None, 3], tf.uint8, name=name)
 
 
 class SavedModel:
@@ -52,11 +52,17 @@ class SavedModel:
         # Held, as its functions live as long as it does.
         self._loaded = tf.saved_model.load(str(folder))
         self._serve = self._loaded.signatures["serving_default"]
+        (taken,) = self._serve.structured_input_signature[1].values()
+        self.takes_batches = taken.shape[0] is None
 
     def __call__(self, picture: NDArray[np.uint8]) -> Outputs:
         """The signature's outputs for a picture ``[H, W, 3]``, without their batch dimension."""
-        outputs = self._serve(input_tensor=tf.constant(picture[None]))
-        return {name: outputs[name].numpy()[0] for name in OUTPUTS}
+        return {name: value[0] for name, value in self.batch(picture[None]).items()}
+
+    def batch(self, pictures: NDArray[np.uint8]) -> Outputs:
+        """The signature's outputs for pictures ``[B, H, W, 3]`` of one size."""
+        outputs = self._serve(input_tensor=tf.constant(pictures))
+        return {name: outputs[name].numpy() for name in OUTPUTS}
 
 
 class FrozenGraph:

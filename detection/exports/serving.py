@@ -20,10 +20,10 @@ class Serving:
     Attributes:
         input_size: the side S in pixels of the square that ``candidates`` takes.
         iou_threshold: of the suppression within each label.
-        detect: one picture, uint8 ``[1, H, W, 3]``, RGB, any size, to the Object Detection API's
-            outputs, float32: ``detection_boxes`` ``[1, N, 4]`` (ymin, xmin, ymax, xmax, relative,
-            clipped), ``detection_scores`` and ``detection_classes`` ``[1, N]`` (the label map's
-            ids), ``num_detections`` ``[1]``; best first, padded with zeros.
+        detect: pictures, uint8 ``[B, H, W, 3]``, RGB, any size, to the Object Detection API's
+            outputs, float32: ``detection_boxes`` ``[B, N, 4]`` (ymin, xmin, ymax, xmax, relative,
+            clipped), ``detection_scores`` and ``detection_classes`` ``[B, N]`` (the label map's
+            ids), ``num_detections`` ``[B]``; best first, padded with zeros.
         candidates: a picture that is stretched to the square, float32 ``[1, S, S, 3]``, RGB
             0..255, to what stands before suppression: ``scores`` ``[1, A, C]`` in 0..1 and
             ``boxes`` ``[1, A, 4]`` (xmin, ymin, xmax, ymax, relative, not clipped).

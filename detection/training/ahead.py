@@ -33,7 +33,7 @@ def split_at_fixed(model: keras.Model) -> tuple[keras.Model, keras.Model] | None
 
 def with_features(batches: Iterable[Batch], early: keras.Model) -> Iterator[Batch]:
     """``batches`` with ``features``, which ``early`` makes of their ``images``, in their place."""
-    compute = tf.function(lambda images: early(images, training=False), reduce_retracing=True)
+    compute = tf.function(lambda images: early(images, training=False), autograph=False)
 
     def prepare(batch: Batch) -> Batch:
         rest = {name: values for name, values in batch.items() if name != "images"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import keras
 import tensorflow as tf
@@ -15,10 +15,21 @@ LEAST_CAPABILITY = 8
 
 def make_strategy() -> tf.distribute.Strategy:
     """One replica for each visible GPU (`MirroredStrategy`), else the default strategy."""
+    share_gpus()
     gpus = tf.config.list_logical_devices("GPU")
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy([gpu.name for gpu in gpus])
     return tf.distribute.get_strategy()
+
+
+def share_gpus() -> None:
+    """Take a GPU's memory as it is needed, and not all at once: others compute there, too.
+
+    Without effect where TensorFlow has begun to use them.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def is_on_gpu() -> bool:

@@ -19,6 +19,8 @@ from detection.training.optimizer import AdamW, assign_flat, flat_values, pull_t
 WEIGHT_DECAY = 0.01
 CLIP_NORM = 5.0
 AVERAGE_DECAY = 0.998
+# Of which there are as many as the picture of a batch that has most.
+GROUND_TRUTH = {"boxes_xyxy", "classes", "is_box", "is_ignored"}
 
 Batch = dict[str, tf.Tensor]
 
@@ -46,12 +48,27 @@ class GradientStep:
         with self._strategy.scope():
             self.optimizer = AdamW(self._trainable, is_matrix, WEIGHT_DECAY, clip_norm)
             self._average = [tf.Variable(v.numpy(), trainable=False) for v in model.weights]
-        self._compiled = tf.function(self._step, reduce_retracing=True)
+        # Nothing in a step needs AutoGraph, which would take as long as the tracing itself.
+        self._compiled = tf.function(self._step, autograph=False)
+        self._is_traced = False
 
     def __call__(self, batch: Batch, learning_rate: float) -> float:
         """Learn from ``batch`` (see ``input_pipeline.training_batches``); returns its loss."""
         tensors = {name: batch[name] for name in batch if name != "picture"}
+        if not self._is_traced:
+            self._trace(tensors)
         return float(self._compiled(tensors, tf.constant(learning_rate, tf.float32)))
+
+    def _trace(self, batch: Batch) -> None:
+        """Make one graph for any number of boxes: each takes as long as many steps."""
+        signature = {}
+        for name, tensor in batch.items():
+            shape = tensor.shape.as_list()
+            if name in GROUND_TRUTH:
+                shape[1] = None
+            signature[name] = tf.TensorSpec(shape, tensor.dtype)
+        self._compiled.get_concrete_function(signature, tf.TensorSpec([], tf.float32))
+        self._is_traced = True
 
     def ahead(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """``batches`` with what of the step can be done before its turn."""

@@ -27,7 +27,7 @@ class Validator:
         self.label_map = label_map
         self.model = model
         self._anchors = tf.constant(make_anchors(input_size))
-        self._compiled = tf.function(self._forward, reduce_retracing=True)
+        self._compiled = tf.function(self._forward, reduce_retracing=True, autograph=False)
 
     def take_weights(self, weights: dict[str, np.ndarray]) -> None:
         """Set the model's weights, by path. Raises KeyError where they are another model's."""

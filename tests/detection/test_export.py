@@ -161,7 +161,7 @@ def test_saved_model_has_the_object_detection_apis_signature(bundle: Path, model
     serve = loaded.signatures["serving_default"]
     (taken,) = serve.structured_input_signature[1].values()
     assert (taken.name, taken.dtype, taken.shape.as_list()) == (
-        "input_tensor", tf.uint8, [1, None, None, 3],
+        "input_tensor", tf.uint8, [None, None, None, 3],
     )  # fmt: skip
     square = squared(make_picture(7), SIZE)
     outputs = {name: value.numpy() for name, value in serve(input_tensor=square[None]).items()}
@@ -186,6 +186,51 @@ def test_saved_model_has_the_object_detection_apis_signature(bundle: Path, model
     np.testing.assert_allclose(outputs["detection_boxes"][0, :count], yxyx, atol=1e-4)
     assert not outputs["detection_scores"][0, count:].any()
     assert not outputs["detection_boxes"][0, count:].any()
+
+
+def test_a_batch_gets_the_answers_of_each_picture(bundle: Path) -> None:
+    from detection.exports.saved_model import SavedModel
+
+    model = SavedModel(bundle / "saved_model")
+    pictures = np.stack([make_picture(seed, 90, 70) for seed in (5, 6, 7)])
+    together = model.batch(pictures)
+    for row, picture in enumerate(pictures):
+        for name, alone in model(picture).items():
+            np.testing.assert_allclose(together[name][row], alone, atol=1e-5)
+    assert together["num_detections"].all()
+
+
+def test_a_gpu_gets_many_photos_at_once_and_litert_those_it_has_no_memory_for(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from detection import inference, saved_model_detector
+    from detection.training import devices
+
+    sizes = [(160, 120), (90, 200), (SIZE, SIZE)] * 7
+    photos = [make_picture(number, *size) for number, size in enumerate(sizes)]
+    litert = load_detector(bundle, use_gpu=True)
+    assert (type(litert), litert.batch_size) == (inference.Detector, 1)
+    monkeypatch.setattr(inference, "_may_have_gpu", lambda: True)
+    # TensorFlow sees none, whatever the driver says.
+    assert type(load_detector(bundle, use_gpu=True)) is inference.Detector
+    monkeypatch.setattr(devices, "is_on_gpu", lambda: True)
+    monkeypatch.setattr(saved_model_detector, "is_on_gpu", lambda: True)
+    detector = load_detector(bundle, use_gpu=True)
+    assert isinstance(detector, saved_model_detector.SavedModelDetector)
+    assert 1 < detector.batch_size < len(photos)
+    for found, wanted in zip(detector.detect(photos), litert.detect(photos), strict=True):
+        assert len(found) == len(wanted) > 0
+        for one, other in zip(found[:5], wanted[:5], strict=True):
+            assert one.class_id == other.class_id
+            np.testing.assert_allclose([*one.xyxy, one.score], [*other.xyxy, other.score], atol=0.1)
+
+    def full(pictures: np.ndarray) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+
+    monkeypatch.setattr(detector._model, "batch", full)
+    assert detector.detect(photos[:2]) == litert.detect(photos[:2])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 200), (640, 480)])

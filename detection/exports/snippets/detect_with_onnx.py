@@ -23,7 +23,7 @@ boxes, scores = (value[0] for value in model.run(["boxes", "scores"], {"image": 
 
 for label, item in enumerate(facts["labels"]):  # suppress within each label, best first
     order = np.argsort(-scores[:, label])
-    order = order[scores[order, label] >= facts["score_threshold"]]
+    order = order[scores[order, label] >= item.get("score_threshold", facts["score_threshold"])]
     while order.size:
         best, rest = boxes[order[0]], boxes[order[1:]]
         sides = np.minimum(best[2:], rest[:, 2:]) - np.maximum(best[:2], rest[:, :2])

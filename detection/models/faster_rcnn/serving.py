@@ -63,10 +63,13 @@ class CheckpointDetector:
         score_threshold: the least score that the pipeline.config lets through.
     """
 
+    batch_size = 1
+
     def __init__(self, model: FasterRcnn, label_map: LabelMap) -> None:
         convolve_by_winograd(model.second_stage)
         self.model, self.label_map = model, label_map
         self.score_threshold = model.config.score_threshold
+        self.score_thresholds: dict[int, float] = {}
         signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
         ids = [item.id for item in label_map]
         self._serve = tf.function(lambda pictures: serve(model, pictures, ids), signature)

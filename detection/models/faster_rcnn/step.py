@@ -49,7 +49,9 @@ class FasterRcnnStep(GradientStep):
             "is_ignored": tf.TensorSpec([None, None], tf.float32),
             "sample": tf.TensorSpec([None], tf.int64),
         }
-        self._compiled = tf.function(self._step, [batch, tf.TensorSpec([], tf.float32)])
+        signature = [batch, tf.TensorSpec([], tf.float32)]
+        self._compiled = tf.function(self._step, signature, autograph=False)
+        self._is_traced = True
 
     def loss(self, batch: Tensors, *, training: bool) -> tf.Tensor:
         """The batch's scalar loss; in a replica, its part of it."""

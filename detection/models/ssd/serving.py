@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from detection.exports.serving import Serving
@@ -10,7 +11,6 @@ from detection.label_map import LabelMap
 from detection.models.ssd import box_coder
 from detection.models.ssd.anchors import make_anchors
 from detection.models.ssd.detector import normalise
-from detection.models.ssd.losses import pairwise_iou
 from detection.models.ssd.postprocessing import (
     DEFAULT_SCORE_THRESHOLD,
     MAX_CANDIDATES,
@@ -38,10 +38,10 @@ def ssd_serving(
             "boxes": box_coder.decode(outputs["box_codes"], anchors),
         }
 
-    def detect(picture: tf.Tensor) -> Tensors:
-        image = tf.image.resize(picture, (input_size, input_size), antialias=True)
-        found = candidates(tf.round(image))
-        return _select(found["boxes"][0], found["scores"][0], class_ids, iou_threshold)
+    def detect(pictures: tf.Tensor) -> Tensors:
+        images = tf.image.resize(pictures, (input_size, input_size), antialias=True)
+        found = candidates(tf.round(images))
+        return _select(found["boxes"], found["scores"], class_ids, iou_threshold)
 
     return Serving(model, label_map, input_size, iou_threshold, detect, candidates)
 
@@ -49,33 +49,43 @@ def ssd_serving(
 def _select(
     boxes_xyxy: tf.Tensor, scores: tf.Tensor, class_ids: tf.Tensor, iou_threshold: float
 ) -> Tensors:
-    """``postprocessing.select_detections`` in the graph, for one picture: A boxes, C classes."""
-    num_classes = int(scores.shape[1])
-    most = min(MAX_CANDIDATES, int(scores.shape[0]) * num_classes)
-    best_scores, flat = tf.math.top_k(tf.reshape(scores, [-1]), most)
-    found = tf.gather(boxes_xyxy, flat // num_classes)
-    classes = flat % num_classes
-    overlaps = pairwise_iou(found[None], found[None])[0]
-    # Boxes of two classes never suppress each other.
-    overlaps = tf.where(classes[:, None] == classes[None, :], overlaps, 0.0)
-    kept = tf.image.non_max_suppression_overlaps(
-        overlaps, best_scores, MAX_DETECTIONS, iou_threshold, DEFAULT_SCORE_THRESHOLD
+    """``postprocessing.select_detections`` in the graph: ``[B, A, 4]`` and ``[B, A, C]``."""
+    num_anchors, num_classes = (int(count) for count in scores.shape[1:])
+    most = min(MAX_CANDIDATES, num_anchors * num_classes)
+    best_scores, flat = tf.math.top_k(tf.reshape(scores, [-1, num_anchors * num_classes]), most)
+    boxes = tf.gather(boxes_xyxy, flat // num_classes, batch_dims=1)
+    # Each candidate counts for its own class: boxes of two classes never suppress each other.
+    of_class = tf.one_hot(flat % num_classes, num_classes) * best_scores[..., None]
+    boxes, scores, classes, _ = tf.image.combined_non_max_suppression(
+        boxes[:, :, None],
+        of_class,
+        MAX_DETECTIONS,
+        MAX_DETECTIONS,
+        iou_threshold,
+        # The operator keeps what is over it, not what is equal.
+        float(np.nextafter(np.float32(DEFAULT_SCORE_THRESHOLD), np.float32(0))),
+        clip_boxes=False,
     )
-    clipped = tf.clip_by_value(tf.gather(found, kept), 0.0, 1.0)
-    xmin, ymin, xmax, ymax = tf.unstack(clipped, axis=1)
-    shown = (xmax > xmin) & (ymax > ymin)
-    boxes_yxyx = tf.boolean_mask(tf.stack([ymin, xmin, ymax, xmax], axis=1), shown)
-    found_scores = tf.boolean_mask(tf.gather(best_scores, kept), shown)
-    found_ids = tf.boolean_mask(tf.gather(class_ids, tf.gather(classes, kept)), shown)
-    count = tf.shape(found_scores)[0]
-    missing = MAX_DETECTIONS - count
+    return _shown(tf.clip_by_value(boxes, 0.0, 1.0), scores, classes, class_ids)
+
+
+def _shown(
+    boxes_xyxy: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, class_ids: tf.Tensor
+) -> Tensors:
+    """Detections by the Object Detection API's names, without those that clipping left nothing of.
+
+    All given are of ``[B, N]`` detections, best first, padded with zeros; so is what comes out.
+    """
+    xmin, ymin, xmax, ymax = tf.unstack(boxes_xyxy, axis=2)
+    is_shown = (xmax > xmin) & (ymax > ymin) & (scores > 0)
+    scores = tf.where(is_shown, scores, 0.0)
+    scores, order = tf.math.top_k(scores, MAX_DETECTIONS)  # equal ones stay in their order
+    boxes_yxyx = tf.gather(tf.stack([ymin, xmin, ymax, xmax], axis=2), order, batch_dims=1)
+    ids = tf.gather(class_ids, tf.cast(tf.gather(classes, order, batch_dims=1), tf.int32))
+    is_shown = scores > 0
     return {
-        "detection_boxes": _padded(boxes_yxyx, [[0, missing], [0, 0]], [1, MAX_DETECTIONS, 4]),
-        "detection_scores": _padded(found_scores, [[0, missing]], [1, MAX_DETECTIONS]),
-        "detection_classes": _padded(found_ids, [[0, missing]], [1, MAX_DETECTIONS]),
-        "num_detections": tf.cast(count, tf.float32)[None],
+        "detection_boxes": tf.where(is_shown[..., None], boxes_yxyx, 0.0),
+        "detection_scores": scores,
+        "detection_classes": tf.where(is_shown, ids, 0.0),
+        "num_detections": tf.reduce_sum(tf.cast(is_shown, tf.float32), axis=1),
     }
-
-
-def _padded(values: tf.Tensor, paddings: list[list[int]], shape: list[int]) -> tf.Tensor:
-    return tf.ensure_shape(tf.pad(values, paddings)[None], shape)
