@@ -43,6 +43,7 @@ def evaluate(
     matches = [match_image(*pair, label_map) for pair in pairs]
     threshold = best_score_threshold(matches) or DEFAULT_THRESHOLD
     intervals = score_intervals(matches) or {}
+    label_intervals = intervals.get("ap_50", {})
     at_threshold = [match_image(*pair, label_map, threshold) for pair in pairs]
     counts = Counter(box.label for image in images for box in countable_boxes(image, label_map))
     summary = scores.summary
@@ -50,6 +51,7 @@ def evaluate(
         **{name: value for name, value in summary.items() if name.startswith("map_")},
         "map_50_interval": intervals.get("map_50"),
         "map_50_95_interval": intervals.get("map_50_95"),
+        "resampled": intervals.get("resampled"),
         "recall": summary["recall_100"],
         **{name: value for name, value in summary.items() if name.startswith("recall_")},
         "num_images": len(images),
@@ -60,6 +62,7 @@ def evaluate(
                 "label": item.name,
                 "ap": scores.labels[item.id].ap if item.id in scores.labels else None,
                 "ap_50": scores.labels[item.id].ap_50 if item.id in scores.labels else None,
+                "ap_50_interval": label_intervals.get(item.name),
                 "num_boxes": counts[item.name],
             }
             for item in label_map

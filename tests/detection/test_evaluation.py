@@ -1,6 +1,7 @@
 """Evaluation: COCO's numbers, the threshold, the confusion matrix and the worst errors."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,10 @@ def test_a_perfect_detector_scores_one() -> None:
     assert metrics["map_small"] is None
     assert metrics["recall"] == 1.0
     assert (metrics["num_images"], metrics["num_boxes"]) == (1, 2)
+    perfect = {"ap": 1.0, "ap_50": 1.0, "ap_50_interval": None, "num_boxes": 1}
     assert metrics["per_label"] == [
-        {"id": 1, "label": "cat", "ap": 1.0, "ap_50": 1.0, "num_boxes": 1},
-        {"id": 5, "label": "dog", "ap": 1.0, "ap_50": 1.0, "num_boxes": 1},
+        {"id": 1, "label": "cat", **perfect},
+        {"id": 5, "label": "dog", **perfect},
     ]
     assert 0 < metrics["score_threshold"] <= 0.8
     assert metrics["confusion"] == {
@@ -219,6 +221,36 @@ def test_interval_lies_around_the_score() -> None:
         low, high = metrics[f"{name}_interval"]
         assert 0.3 < low < metrics[name] < high < 0.9
         assert evaluate(images, detections, LABELS)[f"{name}_interval"] == [low, high]
+
+
+def test_each_label_has_its_own_interval_where_enough_images_show_it() -> None:
+    cats = [image(Box("cat", *CAT), name=f"{number}.jpg") for number in range(20)]
+    dogs = [image(Box("dog", *DOG), name=f"dog {number}.jpg") for number in range(4)]
+    right = [[found("cat", 0.9, CAT if number % 2 else NOWHERE)] for number in range(20)]
+    metrics = evaluate([*cats, *dogs], [*right, *([found("dog", 0.9, DOG)] for _ in dogs)], LABELS)
+    cat, dog = metrics["per_label"]
+    low, high = cat["ap_50_interval"]
+    assert low < cat["ap_50"] < high
+    assert dog["ap_50_interval"] is None, "four images say too little"
+
+
+def test_detectors_judged_on_the_same_images_are_compared_draw_by_draw() -> None:
+    images = [image(Box("cat", *CAT), name=f"{number}.jpg") for number in range(30)]
+
+    def judged(finds: Callable[[int], bool]) -> list[float]:
+        detections = [
+            [found("cat", 0.9, CAT if finds(number) else NOWHERE)] for number in range(30)
+        ]
+        scores: list[float] = evaluate(images, detections, LABELS)["resampled"]["map_50"]
+        return scores
+
+    worse = judged(lambda number: number % 2 == 0)
+    assert judged(lambda number: number % 2 == 0) == worse
+    # One that finds all that another finds, and more, is not worse in any draw; drawn apart, in
+    # some it would be.
+    best = judged(lambda number: number % 2 == 0 or number % 3 < 2)
+    assert all(ours >= theirs for ours, theirs in zip(best, worse, strict=True))
+    assert min(best) < max(worse)
 
 
 def test_the_interval_of_the_mean_ap_is_stricter_where_boxes_lie_askew() -> None:
