@@ -8,11 +8,13 @@ from django.db import transaction
 
 from detection.exports.formats import FORMATS, ExportFormat
 from webapp.leases import Status
+from webapp.training.bundle import Artefact, artefacts_of
 from webapp.training.export_models import ModelExport
 from webapp.training.models import TrainedModel
 from workers import tasks
 from workers.wake import wake
 
+CHECKPOINT = "checkpoint"
 ACTIVE = [Status.QUEUED, Status.RUNNING]
 
 
@@ -36,17 +38,33 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How an export agrees with the trained model: a row of exports.json, as the page shows it."""
+    """How an export agrees with the trained model: a row of exports.json, as the page shows it.
 
-    title: str
+    Attributes:
+        given: what it was fed with, where a form is compared in two ways.
+        share: of the trained model's boxes, how many it finds within the tolerance.
+        tolerance: the IoU that it must have and the difference that a score may have.
+    """
+
+    given: str
     boxes: int
     share: float | None
+    least_share: float
     lowest_iou: float
-    median_iou: float | None
     score_difference: float
+    tolerance: tuple[float, float]
     ap: float | None
     ap_50: float | None
-    tolerance: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormRow:
+    """A form on the model's page: to be had (`artefact`, and how it was compared), or an offer."""
+
+    form: ExportFormat
+    artefact: Artefact | None
+    proofs: list[Proof]
+    offer: Offer | None
 
 
 def offers_of(model: TrainedModel) -> list[Offer]:
@@ -76,18 +94,22 @@ def ask_for(model: TrainedModel, form: ExportFormat, user: AbstractBaseUser) -> 
     return row
 
 
-def proofs_of(model: TrainedModel) -> list[Proof]:
-    return [_proof(row) for row in model.metrics.get("exports") or []]
-
-
 def exports_context(model: TrainedModel) -> dict[str, Any]:
     """What `training/_exports.html` shows."""
-    offers = offers_of(model)
+    offers = {offer.form.name: offer for offer in offers_of(model)}
+    artefacts = {artefact.path: artefact for artefact in artefacts_of(model)}
+    checkpoint = artefacts.pop(CHECKPOINT, None)
+    forms = [
+        FormRow(form, artefacts.pop(form.path, None), _proofs(model, form), offers.get(form.name))
+        for form in FORMATS.values()
+    ]
     return {
-        "offers": offers,
-        "exporting": any(offer.is_active for offer in offers),
-        "proofs": proofs_of(model),
+        "model": model,
+        "forms": forms,
+        "exporting": any(offer.is_active for offer in offers.values()),
+        "checkpoint": checkpoint,
         "trained": trained_score(model),
+        "other_files": list(artefacts.values()),
     }
 
 
@@ -101,21 +123,29 @@ def trained_score(model: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _proof(row: dict[str, Any]) -> Proof:
-    name, comma, rest = str(row["artefact"]).partition(",")
-    title = FORMATS[name].title if name in FORMATS else name
-    if name in FORMATS and FORMATS[name].takes_any_size:
-        title += comma + rest if comma else ", same input"
-    words = f"IoU {row['iou_tolerance']}, score ± {row['score_tolerance']}"
-    share = row.get("share_tolerance")
+def _proofs(model: TrainedModel, form: ExportFormat) -> list[Proof]:
+    """The comparisons of one form; how it is used, with its own resize, first."""
+    found = []
+    for row in model.metrics.get("exports") or []:
+        name, comma, _ = str(row["artefact"]).partition(",")
+        if name == form.name:
+            own_resize = form.takes_any_size and bool(comma)
+            found.append((not own_resize, _proof(row, form, own_resize)))
+    return [proof for _, proof in sorted(found, key=lambda one: one[0])]
+
+
+def _proof(row: dict[str, Any], form: ExportFormat, own_resize: bool) -> Proof:
+    given = ""
+    if form.takes_any_size:
+        given = "photos of any size" if own_resize else "photos that are scaled already"
     return Proof(
-        title=title,
+        given=given,
         boxes=row["boxes"],
         share=row.get("share"),
+        least_share=row.get("share_tolerance", 1.0),
         lowest_iou=row["lowest_iou"],
-        median_iou=row.get("median_iou"),
         score_difference=row["largest_score_difference"],
+        tolerance=(row["iou_tolerance"], row["score_tolerance"]),
         ap=row.get("ap"),
         ap_50=row.get("ap_50"),
-        tolerance=words if share is None else f"{share:.0%} within {words}",
     )

@@ -1,5 +1,7 @@
 """Exports that are asked for on a model's page."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -33,6 +35,17 @@ def model(project):
     return make_model(make_run(project, 3, Status.FINISHED), metrics=metrics)
 
 
+def cells(text, title):
+    """The words of the table's row of the form `title`: what agrees, AP, AP50 and the size."""
+    rows = re.findall(r"<tr.*?</tr>", text[text.index('id="exports"') :], re.DOTALL)
+    for row in rows:
+        named = re.search(r'<th scope="row".*?>([^<]+)<', row, re.DOTALL)
+        if named and named[1] == title:
+            found = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+            return [" ".join(re.sub(r"<div.*|<[^>]+>", " ", cell).split()) for cell in found[:4]]
+    raise AssertionError(f"no row {title}")
+
+
 def at(name, model, *args):
     return reverse(f"training:{name}", args=[model.project_id, model.pk, *args])
 
@@ -43,12 +56,29 @@ def post(client, url):
 
 def test_the_page_shows_what_there_is_what_can_be_had_and_how_alike(client_of, viewer, model):
     text = client_of(viewer).get(at("model", model)).content.decode()
-    assert "SavedModel, own resize" in text
-    assert "0.962" in text
-    assert "its own AP 61.2 %, AP50 93.1 %" in text
+    assert "IoU ≥ 0.962 (0.90)" in text
+    assert "score ± 0.021 (0.10)" in text
+    row = cells(text, "SavedModel")
+    assert row == ["100 % of 200", "61.1 %", "93.0 %", "12 B"], "agreement, AP, AP50 and size"
+    assert cells(text, "LiteRT float32") == ["–", "–", "–", "6 B"], "it was never compared"
     assert "LiteRT int8" in text
     assert "No ONNX here, because." in text
     assert "Make it" not in text  # a viewer makes nothing
+
+
+def test_an_export_stands_beside_the_trained_model_and_its_own_resize_comes_first(
+    client_of, viewer, model
+):
+    model.artefacts += [{"name": "checkpoint", "path": "checkpoint", "bytes": 12_900_000}]
+    same = {**ROW, "artefact": "saved_model", "ap": 0.612, "share": 0.955, "share_tolerance": 0.95}
+    model.metrics["exports"] = [same, ROW]
+    model.save()
+    text = client_of(viewer).get(at("model", model)).content.decode()
+    assert cells(text, "Trained model") == ["–", "61.2 %", "93.1 %", "12.9 MB"]
+    assert cells(text, "SavedModel")[1] == "61.1 %"
+    scaled = cells(text, "SavedModel, photos that are scaled already")
+    assert scaled[:2] == ["96 % of 200, 95 % needed", "61.2 %"]
+    assert text.index("Other files") < text.index("label_map.pbtxt, class ids from 1")
 
 
 def test_asking_twice_queues_one_and_the_page_follows_it(client_of, annotator, model):

@@ -48,5 +48,4 @@ def _form_named(name: str) -> ExportFormat:
 def _shown(request: HttpRequest, project: Project, model: TrainedModel) -> HttpResponse:
     if not request.htmx:
         return redirect("training:model", project.pk, model.pk)
-    context = {"model": model, "artefacts": artefacts_of(model), **exports_context(model)}
-    return render(request, "training/_exports.html", context)
+    return render(request, "training/_exports.html", exports_context(model))

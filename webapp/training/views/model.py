@@ -60,7 +60,6 @@ def model(request: HttpRequest, project: Project, model_id: int) -> HttpResponse
         "scale": scale_ticks(),
         "score_x": on_scale(measures.map_50 or 0),
         "interval_line": [on_scale(end) for end in measures.interval or ()],
-        "artefacts": artefacts_of(row),
         **exports_context(row),
         "everything": EVERYTHING,
         "stem": file_stem(row),
