@@ -76,17 +76,17 @@ def time_stages(bundle: Path, litert: str, runs: int, threads: int | None) -> MI
     from detection.images import open_upright
     from detection.inference import Detector
     from detection.models.ssd.postprocessing import select_detections
+    from detection.squares import squared
 
     detector = Detector(bundle, threads, litert)
     data = make_photo()
     picture = np.asarray(open_upright(io.BytesIO(data)))
-    square = detector._as_input(picture)
-    outputs = detector._runner(image=square)
-    boxes, scores = outputs["boxes"][0].copy(), outputs["scores"][0].copy()
+    square = squared(picture, detector.input_size)
+    boxes, scores = detector._candidates(square)
     stages: dict[str, Callable[[], Any]] = {
         "decode": lambda: np.asarray(open_upright(io.BytesIO(data))),
-        "resize": lambda: detector._as_input(picture),
-        "model": lambda: detector._runner(image=square),
+        "resize": lambda: squared(picture, detector.input_size),
+        "model": lambda: detector._candidates(square),
         "nms": lambda: select_detections(boxes, scores),
         "photo": lambda: detector.detect([picture]),
         "end to end": lambda: detector.detect([np.asarray(open_upright(io.BytesIO(data)))]),

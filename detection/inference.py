@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detection.bases import BASES, base_dir, find_base
 from detection.label_map import LabelMap, parse_label_map
 from detection.models.ssd.postprocessing import MAX_DETECTIONS, select_detections
+from detection.squares import squared
 from detection.training.cpu import prepare_cpu
 from detection.types import Detection
 
@@ -107,7 +107,12 @@ class Detector:
         except (OSError, ValueError) as error:
             raise DetectorError(f"{bundle}: the model cannot be read ({error}).") from error
         self._interpreter.allocate_tensors()
-        self._runner = self._interpreter.get_signature_runner("serving_default")
+        # By tensor: a signature's runner copies the picture once more.
+        runner = self._interpreter.get_signature_runner("serving_default")
+        self._image = self._interpreter.tensor(runner.get_input_details()["image"]["index"])
+        self._outputs = {
+            name: details["index"] for name, details in runner.get_output_details().items()
+        }
         self._items = self.label_map.items
 
     def _read_facts(self, bundle: Path) -> None:
@@ -144,10 +149,10 @@ class Detector:
         self, image: NDArray[np.uint8], score_threshold: float, max_detections: int
     ) -> list[Detection]:
         height, width = image.shape[:2]
-        outputs = self._runner(image=self._as_input(image))
+        candidates, candidate_scores = self._candidates(squared(image, self.input_size))
         boxes, scores, classes = select_detections(
-            outputs["boxes"][0],
-            outputs["scores"][0],
+            candidates,
+            candidate_scores,
             score_threshold=score_threshold,
             iou_threshold=self._iou_threshold,
             max_detections=max_detections,
@@ -162,7 +167,13 @@ class Detector:
                 found.append(Detection(item.name, item.id, score, xmin, ymin, xmax, ymax))
         return found
 
-    def _as_input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        size = (self.input_size, self.input_size)
-        picture = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(picture, dtype=np.float32)[None]
+    def _candidates(
+        self, square: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Boxes ``[A, 4]``, relative, and scores ``[A, C]`` of a picture of the model's size."""
+        np.copyto(self._image()[0], square)
+        self._interpreter.invoke()
+        boxes, scores = (
+            self._interpreter.get_tensor(self._outputs[name])[0] for name in ("boxes", "scores")
+        )
+        return boxes, scores

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detection.images import open_upright
 from detection.label_map import LabelMap
 from detection.records import RecordExample, read_examples
+from detection.squares import squared
 
 BOX, IGNORED = 0, 1
 DECODERS = os.cpu_count() or 1
@@ -96,14 +96,9 @@ def _refuse_full_disk(folder: Path, needed: int) -> None:
         )
 
 
-def shrink(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    """Stretch an RGB picture to ``[side, side, 3]``, antialiased: what every detector is shown."""
-    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-
-
 def _decode(encoded: bytes, side: int, name: str) -> NDArray[np.uint8]:
     try:
-        return shrink(open_upright(io.BytesIO(encoded)), side)
+        return squared(np.asarray(open_upright(io.BytesIO(encoded))), side)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from PIL import Image
 
 from detection.api_outputs import as_detections
 from detection.exports.saved_model import SavedModel
 from detection.inference import LOWEST_SCORE, Detector, DetectorError
 from detection.models.ssd.postprocessing import MAX_DETECTIONS
-from detection.picture_cache import shrink
+from detection.squares import squared
 from detection.training.devices import is_on_gpu
 from detection.types import Detection
 
@@ -64,7 +63,7 @@ class SavedModelDetector(Detector):
     ) -> list[list[Detection]]:
         if self._is_square:
             # As training and LiteRT see them, so that the graph has nothing to resize.
-            pictures = [shrink(Image.fromarray(image), self.input_size) for image in images]
+            pictures = [squared(image, self.input_size) for image in images]
         else:
             pictures = list(images)
         outputs = self._model.batch(np.stack(pictures))

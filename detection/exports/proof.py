@@ -22,11 +22,12 @@ from detection.exports.check import (
 from detection.exports.formats import SAME_NUMBERS, ExportFormat
 from detection.exports.litert import litert_candidates, square_spec
 from detection.exports.onnx_model import onnx_candidates
-from detection.exports.samples import Picture, Sample, squared
+from detection.exports.samples import Picture, Sample
 from detection.exports.saved_model import FrozenGraph, Outputs, SavedModel
 from detection.exports.serving import Serving
 from detection.label_map import LabelMap
 from detection.models.ssd.postprocessing import select_detections
+from detection.squares import squared
 from detection.types import Detection, LabelledImage
 
 Detect = Callable[[Picture], Found]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detection.formats.tfrecord import record_paths
 from detection.images import ImageRefused, open_upright
@@ -28,12 +27,6 @@ class Sample:
 
     picture: Picture
     truth: LabelledImage | None = None
-
-
-def squared(picture: Picture, input_size: int) -> Picture:
-    """The square that the model sees, as ``detection.inference`` makes it."""
-    image = Image.fromarray(picture).resize((input_size, input_size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
 
 
 def samples_of_records(

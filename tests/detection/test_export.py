@@ -12,11 +12,11 @@ from PIL import Image
 from detection.__main__ import main
 from detection.exports.check import Candidates, Found, compare
 from detection.exports.formats import SAME_NUMBERS
-from detection.exports.samples import squared
 from detection.formats.voc import write_voc
 from detection.inference import load_detector
 from detection.label_map import LabelMap, LabelMapItem
 from detection.models.ssd.postprocessing import MAX_DETECTIONS, select_detections
+from detection.squares import squared
 from detection.types import Box, LabelledImage
 
 SIZE = 96

@@ -17,8 +17,9 @@ from detection.bases import BASES, DEFAULT_BASE, base_dir, find_base
 from detection.bundle import SNIPPETS, write_bundle
 from detection.exports.check import Candidates, Found, compare
 from detection.exports.formats import FORMATS, SAME_NUMBERS
-from detection.exports.samples import Sample, squared
+from detection.exports.samples import Sample
 from detection.inference import load_detector
+from detection.squares import squared
 from tests.detection.test_export import IOU_THRESHOLD, LABELS, SIZE, make_model, make_picture
 
 pytest.importorskip("tensorflow")
