@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_POST
 
+from webapp.datasets.grid import whole_number
 from webapp.datasets.models import Image
 from webapp.labeling.labels import label_rows
 from webapp.labeling.numbers import numbers_of
@@ -105,4 +106,6 @@ def editor(request: HttpRequest, project: Project, image_id: int) -> HttpRespons
         },
         "labels": label_rows(project),
     }
-    return render(request, "labeling/editor.html", {"image": image, "editor_config": config})
+    again = project.runs.filter(pk=whole_number(request.GET.get("again", "")) or 0).first()
+    context = {"image": image, "editor_config": config, "again": again}
+    return render(request, "labeling/editor.html", context)

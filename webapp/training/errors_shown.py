@@ -68,18 +68,28 @@ class ShownError:
 
 
 def shown_errors(
-    items: list[dict[str, Any]], project: Project, labels: list[dict[str, Any]]
+    items: list[dict[str, Any]], project: Project, labels: list[dict[str, Any]], run_id: int
 ) -> list[ShownError]:
-    """The errors `items` (metrics.json's `worst`) in their order; labels as shown today."""
+    """The errors `items` (metrics.json's `worst`) in their order; labels as shown today.
+
+    The editor that they lead to offers to train again as the run `run_id` did.
+    """
     ids = {item["image_id"] for item in items if item.get("image_id")}
     images = {image.pk: image for image in Image.objects.kept().filter(project=project, pk__in=ids)}
     names = {name: label.shown for name, label in shown_labels(labels, project).items()}
     palettes = {item["name"]: palette_index(item["id"]) for item in labels}
-    return [_shown(item, images.get(item.get("image_id") or 0), names, palettes) for item in items]
+    return [
+        _shown(item, images.get(item.get("image_id") or 0), names, palettes, run_id)
+        for item in items
+    ]
 
 
 def _shown(
-    item: dict[str, Any], image: Image | None, names: dict[str, str], palettes: dict[str, int]
+    item: dict[str, Any],
+    image: Image | None,
+    names: dict[str, str],
+    palettes: dict[str, int],
+    run_id: int,
 ) -> ShownError:
     boxes = [
         box for box in (_box(raw, item, names, palettes) for raw in item.get("boxes") or []) if box
@@ -98,7 +108,7 @@ def _shown(
         image=str(item.get("image", "")),
         label=label,
         corner=corner,
-        image_url=_editor_url(image, item) if image else "",
+        image_url=_editor_url(image, item, run_id) if image else "",
         thumbnail_url=reverse("datasets:preview", args=[image.project_id, image.pk])
         if image
         else "",
@@ -109,9 +119,9 @@ def _shown(
     )
 
 
-def _editor_url(image: Image, item: dict[str, Any]) -> str:
+def _editor_url(image: Image, item: dict[str, Any], run_id: int) -> str:
     """The editor at the error's box."""
-    url = reverse("labeling:editor", args=[image.project_id, image.pk])
+    url = reverse("labeling:editor", args=[image.project_id, image.pk]) + f"?again={run_id}"
     corners = item.get("box") or []
     return f"{url}#at={','.join(f'{value:g}' for value in corners)}" if len(corners) == 4 else url
 

@@ -119,7 +119,7 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
 
 
 def labels_of(run: TrainingRun) -> dict[str, Any]:
-    """AP50-95 of each label at the newest evaluated epoch, in the order of class ids.
+    """AP50 of each label at the newest evaluated epoch, in the order of class ids.
 
     A label without a box among the validation images has None.
     """
@@ -143,5 +143,5 @@ def worst_key(run: TrainingRun) -> str:
 
 
 def worst_of(run: TrainingRun) -> dict[str, Any]:
-    errors = shown_errors(run.worst, run.project, run.revision.counts.get("labels", []))
+    errors = shown_errors(run.worst, run.project, run.revision.counts.get("labels", []), run.pk)
     return {"errors": errors[:WORST_SHOWN], "num_errors": len(errors), "run": run}

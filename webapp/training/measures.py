@@ -135,7 +135,7 @@ def measures_of(model: TrainedModel) -> Measures:
         columns=[_shown(name, labels, "missed") for name in names],
         confusion=_confusion(matrix, names, labels),
         totals=totals,
-        errors=shown_errors(metrics.get("worst") or [], model.project, model.labels),
+        errors=shown_errors(metrics.get("worst") or [], model.project, model.labels, model.run_id),
     )
 
 

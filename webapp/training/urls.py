@@ -5,6 +5,7 @@ from webapp.training.views import export, model, run, train
 app_name = "training"
 urlpatterns = [
     path("projects/<int:project_id>/train/", train.train, name="train"),
+    path("projects/<int:project_id>/runs/<int:run_id>/again/", train.again, name="again"),
     path("projects/<int:project_id>/job/", run.job, name="job"),
     path("projects/<int:project_id>/runs/<int:run_id>/", run.run, name="run"),
     path("projects/<int:project_id>/runs/<int:run_id>/progress/", run.progress, name="progress"),

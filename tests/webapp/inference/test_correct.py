@@ -37,7 +37,9 @@ def boxes():
 def test_detections_above_the_threshold_become_suggestions(client_of, annotator, project, photo):
     response = client_of(annotator).post(url_of(photo), {"threshold": "0.46"})
     image = Image.objects.get()
-    assert response.url == reverse("labeling:editor", args=[project.pk, image.pk])
+    # The editor offers to train again as the model was trained.
+    editor = reverse("labeling:editor", args=[project.pk, image.pk])
+    assert response.url == f"{editor}?again={photo.request.model.run_id}"
     assert boxes() == [("cat", "suggested", "model", 0.98), ("dog", "suggested", "model", 0.5)]
     assert (image.name, image.suggestion_count, image.box_count) == ("tom.jpg", 2, 0)
     photo.refresh_from_db()

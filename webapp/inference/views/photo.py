@@ -6,6 +6,7 @@ from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 from PIL import Image as Picture
 
@@ -25,6 +26,7 @@ from webapp.inference.models import DetectionPhoto, DetectionRequest
 from webapp.inference.results import address
 from webapp.inference.thresholds import thresholds_asked
 from webapp.inference.views.access import get_photo, get_request
+from webapp.leases import Status
 from webapp.projects.access import get_project
 from webapp.projects.models import Project, Role
 from webapp.streaming import stored_file
@@ -145,7 +147,10 @@ def correct(
         words = f"{photo.name} is in {project} with {boxes}, done."
         messages.success(request, words)
         return redirect(f"{address('request', row)}?photo={photo.pk}")
-    return redirect("labeling:editor", project.pk, image.pk)
+    editor = reverse("labeling:editor", args=[project.pk, image.pk])
+    own = row.model if row.model and row.model.project_id == project.pk else None
+    again = own.run if own else project.runs.filter(status=Status.FINISHED).first()
+    return redirect(f"{editor}?again={again.pk}" if again else editor)
 
 
 def _chosen_project(request: HttpRequest) -> Project:

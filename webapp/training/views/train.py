@@ -6,8 +6,8 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
 
 from detection.training.input_size import choose_input_size
 from detection.training.settings import automatic_epochs
@@ -21,6 +21,7 @@ from webapp.projects.models import Project, Role
 from webapp.training.bases import offered_bases
 from webapp.training.forecast import forecast_facts, forecast_seconds
 from webapp.training.forms import INPUT_SIZES, NOW, TrainForm
+from webapp.training.live import settings_of
 from webapp.training.models import TrainingRun
 from webapp.training.queue import wait_of
 from webapp.training.starting import start_run
@@ -43,7 +44,22 @@ def train(request: HttpRequest, project: Project) -> HttpResponse:
         return _page(request, project, TrainForm(project, names), bases)
     if not request.membership.allows(Role.ANNOTATOR):  # type: ignore[attr-defined]
         raise PermissionDenied("Your role here is viewer; starting a run takes annotator.")
-    form = TrainForm(project, names, request.POST)
+    return _start(request, project, TrainForm(project, names, request.POST), bases)
+
+
+@require_POST
+@project_view(Role.ANNOTATOR)
+def again(request: HttpRequest, project: Project, run_id: int) -> HttpResponse:
+    """Freeze what is done now, and train on it as the run did. Goes to the new run's page."""
+    run = get_object_or_404(project.runs.select_related("revision"), pk=run_id)
+    bases = offered_bases()
+    data = {**settings_of(run), "revision": NOW}
+    return _start(request, project, TrainForm(project, [base.name for base in bases], data), bases)
+
+
+def _start(
+    request: HttpRequest, project: Project, form: TrainForm, bases: list[Any]
+) -> HttpResponse:
     refusal = ""
     if form.is_valid():
         try:
