@@ -63,13 +63,18 @@ def _as_bytes(form: ExportFormat, serving: Serving, trained: TrainedAnswers | No
                 "photos like those that the model will see: --images DIR"
             )
         return to_litert_int8(serving, trained.calibration)
+    refuse_without_onnx()
+    return to_onnx(serving)
+
+
+def refuse_without_onnx() -> None:
+    """Raises ExportError where the packages that ONNX takes are not all installed."""
     missing = missing_packages()
     if missing:
         raise ExportError(
-            f"{form.title} takes packages that are not installed here: {', '.join(missing)}. "
+            f"ONNX takes packages that are not installed here: {', '.join(missing)}. "
             f"Install them beside Boxloop's: pip install {' '.join(missing)}"
         )
-    return to_onnx(serving)
 
 
 def format_named(name: str) -> ExportFormat:

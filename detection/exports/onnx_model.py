@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detection.exports.litert import OUTPUTS, candidates_graph
+from detection.exports.saved_model import OUTPUTS as API_OUTPUTS
+from detection.exports.saved_model import Outputs
 from detection.exports.serving import Serving
 
 NEEDED = ("tf2onnx", "onnx", "onnxruntime")
@@ -29,15 +33,20 @@ def to_onnx(serving: Serving) -> bytes:
     ``[1, A, 4]``. Resize and suppression are the caller's: ONNX has no resize that filters as the
     trained model's does.
     """
+    return convert(candidates_graph(serving), "image", OUTPUTS)
+
+
+def convert(graph_def: Any, taken: str, given: Sequence[str]) -> bytes:
+    """A frozen graph as an ONNX model whose input is called ``taken``, its outputs ``given``."""
     import tf2onnx
 
     model, _ = tf2onnx.convert.from_graph_def(
-        candidates_graph(serving),
-        input_names=["image:0"],
-        output_names=[f"{name}:0" for name in OUTPUTS],
+        graph_def,
+        input_names=[f"{taken}:0"],
+        output_names=[f"{name}:0" for name in given],
         opset=OPSET,
     )
-    _rename(model.graph, {f"{name}:0": name for name in ("image", *OUTPUTS)})
+    _rename(model.graph, {f"{name}:0": name for name in (taken, *given)})
     return bytes(model.SerializeToString())
 
 
@@ -61,3 +70,18 @@ def onnx_candidates(model: bytes) -> Callable[[Square], dict[str, NDArray[np.flo
         return {name: value[0] for name, value in zip(OUTPUTS, found, strict=True)}
 
     return run
+
+
+class OnnxPictures:
+    """An ONNX model on the disk that takes whole pictures and answers by the API's names."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        providers = ["CPUExecutionProvider"]
+        self._session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
+
+    def __call__(self, picture: NDArray[np.uint8]) -> Outputs:
+        """The four outputs for a picture ``[H, W, 3]``, without their batch dimension."""
+        found = self._session.run(API_OUTPUTS, {"input_tensor": picture[None]})
+        return {name: value[0] for name, value in zip(API_OUTPUTS, found, strict=True)}

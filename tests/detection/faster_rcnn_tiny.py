@@ -37,6 +37,23 @@ def tiny_config() -> FasterRcnnConfig:
     return parse_config(PIPELINE)
 
 
+def decided_model() -> FasterRcnn:
+    """A random model whose scores and boxes lie far apart, so that no rounding decides."""
+    tf.keras.utils.set_random_seed(1)
+    model = FasterRcnn(tiny_config())
+    louder = {
+        "FirstStageBoxPredictor.ClassPredictor": 2e4,
+        "FirstStageBoxPredictor.BoxEncodingPredictor": 1e4,
+        "SecondStageBoxPredictor.ClassPredictor": 1e3,
+        "SecondStageBoxPredictor.BoxEncodingPredictor": 5e2,
+    }
+    for variable in model.weights:
+        layer = variable.path.split("/")[0]
+        if layer in louder:
+            variable.assign(variable * louder[layer])
+    return model
+
+
 def write_checkpoint(model: FasterRcnn, prefix: Path, leave_out: tuple[str, ...] = ()) -> None:
     """The model's variables under their TF1 names, with what training leaves beside them."""
     values = {name: variable.value for name, variable in variable_map(model).items()}

@@ -10,6 +10,7 @@ import tensorflow as tf
 from detection.models.faster_rcnn.anchors import clip_to_window, make_anchors
 from detection.models.faster_rcnn.config import FasterRcnnConfig
 from detection.models.faster_rcnn.inception_v2 import Extractor
+from detection.models.faster_rcnn.operators import TENSORFLOW, Operators
 from detection.models.faster_rcnn.proposals import absolute, propose, relative
 
 FIRST_SCOPE, SECOND_SCOPE = "FirstStageFeatureExtractor", "SecondStageFeatureExtractor"
@@ -54,12 +55,14 @@ class FasterRcnn(keras.Model):
         outputs["anchors"] = make_anchors(grid[1], grid[2], self.config)
         return outputs
 
-    def classify(self, features: tf.Tensor, boxes_rel_yxyx: tf.Tensor) -> Tensors:
+    def classify(
+        self, features: tf.Tensor, boxes_rel_yxyx: tf.Tensor, operators: Operators = TENSORFLOW
+    ) -> Tensors:
         """The second stage's answers for boxes ``[B, N, 4]``, relative to the padded picture.
 
         ``box_codes`` ``[B, N, C, 4]`` and ``class_logits`` ``[B, N, 1 + C]``.
         """
-        crops = crop_and_pool(features, boxes_rel_yxyx, self.config)
+        crops = crop_and_pool(features, boxes_rel_yxyx, self.config, operators)
         outputs = self.second_stage(crops, training=False)
         shape = tf.shape(boxes_rel_yxyx)
         classes = self.config.num_classes
@@ -67,7 +70,9 @@ class FasterRcnn(keras.Model):
         logits = tf.reshape(outputs["class_logits"], [shape[0], shape[1], classes + 1])
         return {"box_codes": codes, "class_logits": logits}
 
-    def predict_boxes(self, images: tf.Tensor, image_shapes: tf.Tensor) -> Tensors:
+    def predict_boxes(
+        self, images: tf.Tensor, image_shapes: tf.Tensor, operators: Operators = TENSORFLOW
+    ) -> Tensors:
         """Both stages on normalised pictures ``[B, H, W, 3]``, as they run at detection.
 
         ``image_shapes`` ``[B, 2]``: height and width of each picture without its padding. Returns
@@ -79,7 +84,12 @@ class FasterRcnn(keras.Model):
         size = tf.shape(images)
         anchors = clip_to_window(first["anchors"], size[1], size[2])
         proposals, count = propose(
-            first["box_codes"], first["objectness"], anchors, image_shapes, self.config
+            first["box_codes"],
+            first["objectness"],
+            anchors,
+            image_shapes,
+            self.config,
+            operators.suppress,
         )
         padded = tf.tile(size[None, 1:3], [size[0], 1])
         boxes_rel = relative(proposals, padded)
@@ -90,23 +100,22 @@ class FasterRcnn(keras.Model):
             "anchors": anchors,
             "proposals": absolute(boxes_rel, padded),
             "num_proposals": count,
-            **self.classify(first["features"], boxes_rel),
+            **self.classify(first["features"], boxes_rel, operators),
         }
 
 
 def crop_and_pool(
-    features: tf.Tensor, boxes_rel_yxyx: tf.Tensor, config: FasterRcnnConfig
+    features: tf.Tensor,
+    boxes_rel_yxyx: tf.Tensor,
+    config: FasterRcnnConfig,
+    operators: Operators = TENSORFLOW,
 ) -> tf.Tensor:
     """The features in each box of ``[B, N, 4]``: ``[B * N, S, S, channels]``, S 7 as published.
 
     Bilinear crops of ``crop_size``, then a max pool: the API's stand-in for RoI pooling (Girshick
     2015, section 2.1).
     """
-    count = tf.shape(boxes_rel_yxyx)[1]
-    picture = tf.repeat(tf.range(tf.shape(features)[0]), count)
-    size = [config.crop_size, config.crop_size]
-    boxes = tf.reshape(boxes_rel_yxyx, [-1, 4])
-    crops = tf.image.crop_and_resize(tf.cast(features, tf.float32), boxes, picture, size)
+    crops = operators.crop(features, boxes_rel_yxyx, config.crop_size)
     return tf.nn.max_pool2d(crops, config.pool_kernel, config.pool_stride, "VALID")
 
 

@@ -16,9 +16,12 @@ from detection.export import ExportError, load_trained, replace_folder, write_ch
 from detection.exports.check import Comparison
 from detection.exports.formats import SAME_NUMBERS, ExportFormat
 from detection.exports.graphs import as_module, freeze
+from detection.exports.making import refuse_without_onnx
+from detection.exports.onnx_model import OnnxPictures, convert
 from detection.exports.saved_model import OUTPUTS, FrozenGraph, Outputs, SavedModel
 from detection.label_map import LabelMap
 from detection.models.faster_rcnn.detector import FasterRcnn
+from detection.models.faster_rcnn.portable import PORTABLE
 from detection.models.faster_rcnn.serving import serve
 from detection.models.faster_rcnn.winograd import convolve_by_winograd
 
@@ -28,16 +31,15 @@ NO_LITERT = (
     "LiteRT has no operators for what lies between the two stages (combined non-max suppression, "
     "crop and resize), so a Faster R-CNN is not exported to it: use the SavedModel."
 )
-NO_ONNX = (
-    "The converter to ONNX takes non-max suppression only where all labels share one box, and a "
-    "Faster R-CNN has a box for each label, so it is not exported to it: use the SavedModel or the "
-    "frozen graph."
-)
 NOT_EXPORTED = {
     "litert": NO_LITERT,
     "litert_float16": NO_LITERT,
     "litert_int8": NO_LITERT,
-    "onnx": NO_ONNX,
+}
+_OPENED: dict[str, Callable[[Path], Callable[[NDArray[np.uint8]], Outputs]]] = {
+    "saved_model": SavedModel,
+    "frozen_graph": FrozenGraph,
+    "onnx": OnnxPictures,
 }
 
 
@@ -98,6 +100,20 @@ def write_frozen_graph(model: FasterRcnn, label_map: LabelMap, path: Path) -> No
     path.write_bytes(freeze(_answer(model, label_map), spec).SerializeToString())
 
 
+def write_onnx(model: FasterRcnn, label_map: LabelMap, path: Path) -> None:
+    """Write an ONNX model: ``input_tensor`` uint8 ``[1, H, W, 3]``, RGB, of any size, in; out as
+    in the SavedModel. Resize and suppression are in it. Raises ExportError without the packages.
+    """
+    refuse_without_onnx()
+    # A copy, as Winograd's convolutions are TensorFlow's on a CPU: here they are plain.
+    plain = FasterRcnn(model.config)
+    plain.set_weights(model.get_weights())
+    ids = [item.id for item in label_map]
+    spec = tf.TensorSpec([1, None, None, 3], tf.uint8, name="input_tensor")
+    graph = freeze(lambda pictures: serve(plain, pictures, ids, PORTABLE), spec)
+    path.write_bytes(convert(graph, "input_tensor", OUTPUTS))
+
+
 def _answer(model: FasterRcnn, label_map: LabelMap) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """``serving.serve`` with this model and the label map's ids, as a function of one input.
 
@@ -113,7 +129,7 @@ def make_export(
 ) -> list[Comparison]:
     """Write one more export of a whole ``bundle`` to ``path``, compared on ``pictures``.
 
-    ``form``: saved_model or frozen_graph. Returns the comparison, none without
+    ``form``: saved_model, frozen_graph or onnx. Returns the comparison, none without
     pictures. Raises ExportError where the form is not to be had, or differs.
     """
     model, label_map = load_trained(bundle)
@@ -122,11 +138,13 @@ def make_export(
         write_saved_model(model, label_map, path)
     elif form == "frozen_graph":
         write_frozen_graph(model, label_map, path)
+    elif form == "onnx":
+        write_onnx(model, label_map, path)
     else:
         raise ExportError(NOT_EXPORTED.get(form, f"There is no form {form!r} of a Faster R-CNN."))
     if not len(pictures):
         return []
-    exported = SavedModel(path) if form == "saved_model" else FrozenGraph(path)
+    exported = _OPENED[form](path)
     return [_check(form, model, label_map, exported, pictures)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from detection.models.faster_rcnn import box_coder
@@ -27,6 +29,7 @@ def postprocess(
     num_proposals: tf.Tensor,
     image_shapes: tf.Tensor,
     config: FasterRcnnConfig,
+    suppress: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]] = suppress,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Detections of each picture, best first, padded with zeros to ``max_detections`` M.
 

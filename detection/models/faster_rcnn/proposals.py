@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from detection.models.faster_rcnn import box_coder
@@ -15,6 +17,7 @@ def propose(
     anchors_yxyx: tf.Tensor,
     image_shapes: tf.Tensor,
     config: FasterRcnnConfig,
+    suppress: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]] = suppress,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The most likely regions: ``[B, max_proposals, 4]`` in pixels, and how many, ``[B]``.
 

@@ -16,25 +16,31 @@ from detection.models.faster_rcnn.checkpoint import load_checkpoint
 from detection.models.faster_rcnn.checkpoint_files import opened
 from detection.models.faster_rcnn.config import ConfigError, FasterRcnnConfig, read_config
 from detection.models.faster_rcnn.detector import FasterRcnn, Tensors
+from detection.models.faster_rcnn.operators import TENSORFLOW, Operators
 from detection.models.faster_rcnn.postprocessing import postprocess
-from detection.models.faster_rcnn.resize import normalise, resize_images
+from detection.models.faster_rcnn.resize import normalise
 from detection.models.faster_rcnn.winograd import convolve_by_winograd
 from detection.types import Detection
 
 COCO_IDS = 90
 
 
-def serve(model: FasterRcnn, pictures: tf.Tensor, class_ids: Sequence[int]) -> Tensors:
+def serve(
+    model: FasterRcnn,
+    pictures: tf.Tensor,
+    class_ids: Sequence[int],
+    operators: Operators = TENSORFLOW,
+) -> Tensors:
     """Detections of uint8 pictures ``[B, H, W, 3]``, RGB, as the API's graphs answer.
 
     ``detection_boxes`` ``[B, M, 4]`` as ymin, xmin, ymax, xmax relative to the picture,
     ``detection_scores`` and ``detection_classes`` ``[B, M]`` (of ``class_ids``, one a class
     of the model; 1 where it is padding) and ``num_detections`` ``[B]``, all float32, best first.
     """
-    resized = resize_images(pictures, model.config)
+    resized = operators.resize(pictures, model.config)
     size = tf.shape(resized)
     shapes = tf.tile(size[None, 1:3], [size[0], 1])
-    outputs = model.predict_boxes(normalise(resized), shapes)
+    outputs = model.predict_boxes(normalise(resized), shapes, operators)
     boxes, scores, classes, count = postprocess(
         outputs["box_codes"],
         outputs["class_logits"],
@@ -42,6 +48,7 @@ def serve(model: FasterRcnn, pictures: tf.Tensor, class_ids: Sequence[int]) -> T
         outputs["num_proposals"],
         shapes,
         model.config,
+        operators.suppress,
     )
     return {
         "detection_boxes": boxes,
