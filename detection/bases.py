@@ -26,6 +26,11 @@ from detection.downloads import (
 )
 
 DEFAULT_BASE = "ssdlite_mobilenet_v2_coco"
+# The random changes of the pictures that each kind of detector is trained with.
+CHANGES = {
+    "ssd": frozenset({"flip", "vertical_flip", "crop", "colour", "mosaic"}),
+    "faster_rcnn": frozenset({"flip", "vertical_flip", "colour"}),
+}
 _ROW = "base.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -73,6 +78,11 @@ class Base:
     def is_present(self) -> bool:
         """Whether its weights are on this machine, checked and ready."""
         return (base_dir(self.name) / "model" / "model.json").exists()
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """The random changes of the pictures that its training knows."""
+        return CHANGES[self.architecture]
 
     @property
     def is_fetchable(self) -> bool:

@@ -56,6 +56,7 @@ def _command(arrival: BaseArrival, work: Path) -> list[str]:
     command += ["--add", arrival.name, "--title", arrival.title, "--licence", arrival.licence]
     if arrival.uploaded:
         command += ["--from", str(_local(arrival.checkpoint_path, work / "checkpoint.tar.gz"))]
+        command += [f"--origin={arrival.file_name}"]
     else:
         command += ["--url", arrival.url]
     if arrival.sha256:

@@ -41,6 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     added.add_argument("--title", default="", help="how it is shown")
     added.add_argument("--licence", default="", help="under which licence it may be used")
+    added.add_argument("--origin", default="", help="where it comes from, in words")
     added.add_argument("--coco-ap", type=float, metavar="AP", help="its AP on COCO, 0 to 1")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.set_defaults(run=run)
@@ -88,7 +89,7 @@ def _row(options: argparse.Namespace) -> Base:
         sha256=options.sha256,
         input_size=600,
         coco_ap=options.coco_ap,
-        source=options.url or options.source.name,
+        source=options.origin or options.url or options.source.name,
         batch_size=1,
         learning_rate=3e-4,
     )

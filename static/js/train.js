@@ -26,7 +26,10 @@ function show() {
   at("epochs").textContent = result.epochs ? (length === "minutes" ? `about ${result.epochs}` : String(result.epochs)) : "–";
   const size = at("auto-size");
   if (size) size.hidden = chosen.get("input_size") !== "auto";
-  if (size) size.textContent = `${own.auto_size} px for these boxes`;
+  if (size) size.textContent = own.auto_words;
+  for (const change of form.querySelectorAll("[data-change]")) {
+    change.hidden = !(own.changes?.includes(change.dataset.change) ?? true);
+  }
   at("forecast-words").textContent = own.words;
   at("pace").textContent = result.pace ? `about ${result.pace < 3 ? result.pace.toFixed(1) : Math.round(result.pace)}` : "–";
   at("memory").textContent = own.memory ? `about ${(result.memory / 1e9).toFixed(1)} GB` : "–";

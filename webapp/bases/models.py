@@ -21,6 +21,8 @@ class BaseArrival(LeasedRow):
     coco_ap = models.FloatField(null=True)
     url = models.CharField(max_length=1000, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
+    # An uploaded file's own name: only to be shown.
+    file_name = models.CharField(max_length=200, blank=True)
     uploaded = models.BooleanField(default=False)
     has_config = models.BooleanField(default=False)
     said = models.CharField(max_length=300, blank=True)

@@ -106,6 +106,7 @@ def _start_adding(given: dict[str, Any], user: Any) -> None:
         coco_ap=given["coco_ap"],
         url=given["url"],
         sha256=given["sha256"],
+        file_name=checkpoint.name[-200:] if checkpoint else "",
         uploaded=bool(checkpoint),
         has_config=bool(config),
         created_by=user,

@@ -100,9 +100,13 @@ def forecast_facts(
 
 def _of_base(name: str, auto_size: int) -> dict[str, Any]:
     pace = machine_pace(name)
+    size = auto_size if _is_ssd(name) else BASES[name].input_size
     return {
         "images_per_second": pace.images_per_second,
-        "auto_size": auto_size if _is_ssd(name) else BASES[name].input_size,
+        "auto_size": size,
+        "auto_words": f"{size} px"
+        + (" for these boxes" if _is_ssd(name) else ", the base's own, for the shorter side"),
+        "changes": sorted(BASES[name].changes) if name in BASES else None,
         "memory": pace.memory if pace.images_per_second else None,
         "start_seconds": pace.overhead,
         "words": pace.words,

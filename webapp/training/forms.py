@@ -13,14 +13,15 @@ MAX_EPOCHS = 10_000
 MAX_BATCH = 256
 AUTO = "auto"
 INPUT_SIZES = [
-    (AUTO, "Automatic, by the size of the boxes"),
-    (300, "300 px, as the base was trained"),
+    (AUTO, "Automatic"),
+    (300, "300 px"),
     (384, "384 px"),
     (448, "448 px, finds smaller things"),
     (512, "512 px, smallest things, slowest"),
 ]
 NOW = "now"
-SWITCHES = ("flip", "vertical_flip", "crop", "colour", "mosaic", "early_stop")
+CHANGES = ("flip", "vertical_flip", "crop", "colour", "mosaic")
+SWITCHES = (*CHANGES, "early_stop")
 
 
 class TrainForm(forms.Form):
@@ -67,15 +68,18 @@ class TrainForm(forms.Form):
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of `start_run`."""
         data = self.cleaned_data
+        base = BASES[data["base"]]
         return {
             "revision": self.revisions.get(data["revision"]),
             "base": data["base"],
             "epochs": data["epochs"],
             "minutes": data["minutes"],
             "input_size": None if data["input_size"] in ("", AUTO) else int(data["input_size"]),
-            "batch_size": data["batch_size"] or BASES[data["base"]].batch_size,
+            "batch_size": data["batch_size"] or base.batch_size,
             "seed": data["seed"] or 0,
-            **{name: data[name] for name in SWITCHES},
+            # What the base's training does not know is not asked for, whatever the page said.
+            **{name: data[name] and name in base.changes for name in CHANGES},
+            "early_stop": data["early_stop"],
         }
 
 

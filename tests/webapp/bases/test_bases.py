@@ -56,12 +56,13 @@ def test_an_annotator_may_not_add(client_of, annotator, path):
     assert not BaseArrival.objects.exists()
 
 
-def test_an_owner_adds_by_file(client_of, owner, path, sent):
+def test_an_owner_adds_by_file(client_of, owner, path, sent, tmp_path):
     config = SimpleUploadedFile("pipeline.config", b"model {}")
     given = {"name": "mine", "title": "My own", "checkpoint": checkpoint(), "config": config}
     assert client_of(owner).post(path, given).status_code == 302
     arrival = BaseArrival.objects.get()
     assert (arrival.status, arrival.uploaded, arrival.has_config) == ("queued", True, True)
+    assert "--origin=zoo.tar.gz" in worker._command(arrival, tmp_path), "not the worker's own name"
     assert default_storage.open(arrival.checkpoint_path).read() == b"weights"
     assert sent == []  # the message goes out after the commit, which a test never does
 

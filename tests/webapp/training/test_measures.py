@@ -63,6 +63,9 @@ def test_another_kind_of_base_has_no_forecast_before_its_first_run(project):
     make_run(project, 1, Status.FINISHED, images_per_second=10)
     facts = forecast_facts(3, 384, None, [BASE, other])
     assert facts["bases"][BASE]["auto_size"] == 384
+    assert facts["bases"][other]["auto_words"] == "600 px, the base's own, for the shorter side"
+    assert "crop" in facts["changes"]
+    assert "crop" not in facts["bases"][other]["changes"]
     assert facts["bases"][other]["images_per_second"] is None
     assert forecast_seconds({**facts, **facts["bases"][other]}, 10, 600) is None
     run = make_run(project, 2, Status.FINISHED, images_per_second=2, input_size=600)

@@ -72,6 +72,13 @@ def test_takes_every_setting(client_of, owner, labelled, url):
     assert (run.crop, run.colour, run.early_stop) == (False, False, False)
 
 
+def test_what_the_base_does_not_train_with_is_not_kept(client_of, owner, labelled, url):
+    chosen = {"base": "faster_rcnn_inception_v2_coco", "flip": "on", "crop": "on", "mosaic": "on"}
+    client_of(owner).post(url, chosen)
+    run = TrainingRun.objects.get()
+    assert (run.flip, run.crop, run.mosaic, run.batch_size) == (True, False, False, 1)
+
+
 def test_what_cannot_train_is_refused_in_words(client_of, owner, url):
     response = client_of(owner).post(url, {"base": BASE})
     assert response.status_code == 422
