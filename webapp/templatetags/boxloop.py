@@ -33,6 +33,16 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 @register.filter
+def points(value: float | None, digits: int = 1) -> str:
+    """A difference of two shares, in points: 0.053 -> "+5.3"; a typographic minus; None -> "–"."""
+    if value is None:
+        return "–"
+    rounded = round(100 * value, digits)
+    sign = "+" if rounded > 0 else "−" if rounded < 0 else "±"
+    return f"{sign}{abs(rounded):.{digits}f}"
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """A span in words that fit its size: "0.4 s", "45 s", "3:28 min", "2 h 05 min"."""
     if seconds is None:

@@ -1,5 +1,6 @@
 """Geometry of the charts that the server draws: precision against recall, and a score's scale."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 WIDTH, HEIGHT = 356.0, 228.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 348.0, 10.0, 202.0
 TICKS = (0, 25, 50, 75, 100)
-# The line to the mark starts here, beside its words.
-WORDS = (229.4, 112.0)
+# Where the mark's words may end (their right edge, the first of two lines), the usual place first.
+WORDS_AT = ((223.0, 120.0), (223.0, 166.0), (340.0, 166.0), (340.0, 74.0), (223.0, 62.0))
+WORDS_WIDTH, WORDS_ABOVE, WORDS_BELOW = 150.0, 14.0, 22.0
+# Of fewer detections a share says little.
+FEW_DETECTIONS = 10
 # More curves than this are a tangle: the weakest are drawn, and the head says so.
 MAX_CURVES = 12
 
@@ -20,6 +24,16 @@ class Curve:
     label: str
     palette: int
     points: Sequence[Sequence[float]]
+
+    def crosses(self, left: float, top: float, right: float, bottom: float) -> bool:
+        """Whether the curve's steps pass through a rectangle of the chart."""
+        places = [place(*point) for point in self.points]
+        for (x1, y1), (x2, y2) in itertools.pairwise(places):
+            along = top < y1 < bottom and x1 < right and x2 > left
+            down = left < x2 < right and min(y1, y2) < bottom and max(y1, y2) > top
+            if along or down:
+                return True
+        return False
 
     @property
     def path(self) -> str:
@@ -58,13 +72,33 @@ class PrecisionRecall:
     mark: Mark | None
 
     @property
-    def mark_from(self) -> tuple[float, float]:
-        """Where the line from the mark's words ends: on the mark's edge."""
+    def words_at(self) -> tuple[float, float]:
+        """Where the mark's words end: where they cover the fewest curves."""
+        return min(WORDS_AT, key=self._covered)
+
+    def _covered(self, at: tuple[float, float]) -> int:
+        x, y = at
+        space = (x - WORDS_WIDTH, y - WORDS_ABOVE, x, y + WORDS_BELOW)
+        over_mark = self.mark is not None and (
+            space[0] - 8 < self.mark.x < space[2] + 8 and space[1] - 8 < self.mark.y < space[3] + 8
+        )
+        return sum(curve.crosses(*space) for curve in self.curves) + 100 * over_mark
+
+    @property
+    def leader(self) -> str:
+        """The line from the mark's words to the mark's edge."""
         if self.mark is None:
-            return WORDS
-        across, down = WORDS[0] - self.mark.x, WORDS[1] - self.mark.y
+            return ""
+        right, line = self.words_at
+        x = right + 6 if self.mark.x > right else right - WORDS_WIDTH / 2
+        if self.mark.x > right:
+            y = line - 4
+        else:
+            y = line - WORDS_ABOVE if self.mark.y < line else line + WORDS_BELOW
+        across, down = x - self.mark.x, y - self.mark.y
         length = max((across**2 + down**2) ** 0.5, 1)
-        return (self.mark.x + 7 * across / length, self.mark.y + 7 * down / length)
+        end_x, end_y = self.mark.x + 7 * across / length, self.mark.y + 7 * down / length
+        return f"M{x:.1f} {y:.1f}L{end_x:.1f} {end_y:.1f}"
 
     @property
     def ticks(self) -> list[Tick]:
@@ -102,6 +136,10 @@ class ReliabilityBar:
     low: float
     high: float
 
+    @property
+    def few(self) -> bool:
+        return self.count < FEW_DETECTIONS
+
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
@@ -119,8 +157,13 @@ class Reliability:
         return [Tick(value, *place(value / 100, value / 100)) for value in TICKS]
 
     @property
-    def surest(self) -> ReliabilityBar:
-        return self.bars[-1]
+    def surest(self) -> ReliabilityBar | None:
+        """The highest confidence of which there are enough detections to say something."""
+        return next((bar for bar in reversed(self.bars) if not bar.few), None)
+
+    @property
+    def any_few(self) -> bool:
+        return any(bar.few for bar in self.bars)
 
 
 BAR_GAP = 2.0

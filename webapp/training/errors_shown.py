@@ -100,7 +100,7 @@ def _shown(
     kind = str(item.get("kind", "false"))
     corner = ""
     if found and kind != "missed" and found[0].score is not None:
-        corner = f"{found[0].label} {100 * found[0].score:.0f} %"
+        corner = f"{100 * found[0].score:.0f} %"
     return ShownError(
         kind=kind,
         icon=KINDS.get(kind, KINDS["false"])[1],
@@ -147,17 +147,17 @@ def _box(
 
 
 def _words(kind: str, label: str, item: dict[str, Any], found: list[ShownBox]) -> str:
-    score, iou = item.get("score"), item.get("iou")
+    iou = item.get("iou")
     if kind == "missed":
         return f"{label} missed"
     if kind == "wrong_label":
         said = found[0].label if found else "another label"
         return f"{label} called {said}" if said != label else f"{label}, wrong label"
     if kind == "poor_box":
-        return f"Poor box, IoU {iou:.2f}" if iou is not None else f"Poor box of {label}"
+        return f"{label} poorly placed" + (f", IoU {iou:.2f}" if iou is not None else "")
     if kind == "duplicate":
         return f"{label} found twice"
-    return f"False {label}, {100 * score:.0f} %" if score is not None else f"False {label}"
+    return f"False {label}"
 
 
 def _extent(boxes: list[ShownBox]) -> tuple[int, int]:

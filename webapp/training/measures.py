@@ -22,6 +22,13 @@ class LabelScore:
     found: int | None = None
     false: int | None = None
     threshold: float | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def interval_style(self) -> str:
+        """Places the interval's line on a bar that is 100 % wide."""
+        low, high = self.interval or (0.0, 0.0)
+        return f"left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,10 @@ class Measures:
         if len(scored) < 2:
             return None
         return min(scored, key=lambda score: score.ap_50 or 0)
+
+    @property
+    def has_label_intervals(self) -> bool:
+        return any(score.interval for score in self.scores)
 
     @property
     def error_kinds(self) -> list[tuple[str, str, int]]:
@@ -221,6 +232,7 @@ def _scores(
                 found=matrix[at][at] if at is not None else None,
                 false=matrix[-1][at] if at is not None else None,
                 threshold=(metrics.get("score_thresholds") or {}).get(name),
+                interval=_interval(item, "ap_50_interval"),
             )
         )
     return scores

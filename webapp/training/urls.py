@@ -1,6 +1,6 @@
 from django.urls import path
 
-from webapp.training.views import export, model, run, train
+from webapp.training.views import compare, export, model, run, train
 
 app_name = "training"
 urlpatterns = [
@@ -13,6 +13,11 @@ urlpatterns = [
     path("projects/<int:project_id>/runs/<int:run_id>/cancel/", run.cancel, name="cancel"),
     path("projects/<int:project_id>/models/", model.models, name="models"),
     path("projects/<int:project_id>/models/<int:model_id>/", model.model, name="model"),
+    path(
+        "projects/<int:project_id>/models/<int:model_id>/compare/",
+        compare.compare,
+        name="compare",
+    ),
     path("projects/<int:project_id>/models/<int:model_id>/rename/", model.rename, name="rename"),
     path(
         "projects/<int:project_id>/models/<int:model_id>/exports/",

@@ -55,6 +55,7 @@ def model(request: HttpRequest, project: Project, model_id: int) -> HttpResponse
         "model": row,
         "base_title": base_title(row.base),
         "run": row.run,
+        "has_others": project.models.exclude(pk=row.pk).exists(),
         "revision": row.run.revision,
         "measures": measures,
         "scale": scale_ticks(),
