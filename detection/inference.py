@@ -158,14 +158,12 @@ class Detector:
             max_detections=max_detections,
         )
         boxes = np.clip(boxes, 0.0, 1.0) * np.array([width, height, width, height], np.float32)
-        found = []
-        for (xmin, ymin, xmax, ymax), score, index in zip(
-            boxes.tolist(), scores.tolist(), classes.tolist(), strict=True
-        ):
-            if xmax > xmin and ymax > ymin:
-                item = self._items[index]
-                found.append(Detection(item.name, item.id, score, xmin, ymin, xmax, ymax))
-        return found
+        rows = zip(classes.tolist(), scores.tolist(), boxes.tolist(), strict=True)
+        return [
+            Detection(self._items[index].name, self._items[index].id, score, *box)
+            for index, score, box in rows
+            if box[2] > box[0] and box[3] > box[1]
+        ]
 
     def _candidates(
         self, square: NDArray[np.uint8]
