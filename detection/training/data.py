@@ -122,12 +122,17 @@ def _refuse_untrainable(train: CachedSplit) -> None:
         )
 
 
-def relative_sides(records: Path) -> Iterator[float]:
-    """Of each train box the root of its share of the picture's area, for `choose_input_size`."""
+def relative_sides(records: Path) -> Iterator[tuple[int, float]]:
+    """Of each train box its class id and the root of its share of the picture's area.
+
+    For `choose_input_size`. Raises TrainingError.
+    """
     try:
         for example in read_examples(_paths(records / "train")):
             spans = example.boxes_rel_xyxy[:, 2:] - example.boxes_rel_xyxy[:, :2]
-            yield from np.sqrt(spans.prod(axis=1))[~example.ignored].tolist()
+            learnt = ~example.ignored
+            sides = np.sqrt(spans.prod(axis=1))[learnt].tolist()
+            yield from zip(example.class_ids[learnt].tolist(), sides, strict=True)
     except ValueError as error:
         raise TrainingError(str(error)) from error
 

@@ -320,7 +320,8 @@ class _Run:
             spent=time.monotonic() - self.began,
         )
         if epochs is None:
-            epochs = self.pace.epochs(self.settings, self.data.train.num_images)
+            enlarged = self.input_size / find_base(self.settings.base).input_size
+            epochs = self.pace.epochs(self.settings, self.data.train.num_images, enlarged)
         self.reporter.tell(
             "forecast",
             seconds=self.pace.seconds(max(0, epochs - self.progress.epoch)),

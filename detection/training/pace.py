@@ -43,14 +43,17 @@ class Pace:
     export: float
     spent: float = 0.0
 
-    def epochs(self, settings: TrainingSettings, num_images: int) -> int:
-        """The epochs that were asked for, or that fit into the time that was."""
+    def epochs(self, settings: TrainingSettings, num_images: int, enlarged: float = 1.0) -> int:
+        """The epochs that were asked for, or that fit into the time that was.
+
+        ``enlarged``: see ``automatic_epochs``.
+        """
         if settings.epochs is not None:
             return settings.epochs
         if settings.minutes is not None:
             left = settings.minutes * 60
             return epochs_in(left, self.an_epoch, self.export + self.spent, self.an_evaluation)
-        return automatic_epochs(num_images)
+        return automatic_epochs(num_images, enlarged)
 
     def seconds(self, epochs: int) -> float:
         """Seconds from now on that ``epochs`` take, with their evaluations and the export."""

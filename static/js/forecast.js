@@ -1,13 +1,15 @@
 // How long a run will take: the same sum as webapp/training/forecast.py.
 
 /**
- * facts: { images_per_second, pace_size, auto_size, memory, start_seconds, automatic_epochs, images }
+ * facts: { images_per_second, pace_size, auto_size, memory, start_seconds, automatic_epochs, images,
+ *   epochs_by_size, epochs_by_images }
  * chosen: { images, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize };
  *   inputSize is NaN where it is left to the boxes' sizes.
  * Returns { seconds, epochs, pace, memory }; seconds is NaN where nothing sensible was entered.
  */
 export function forecast(facts, chosen) {
-  const scale = (facts.pace_size / (chosen.inputSize || facts.auto_size)) ** 2;
+  const size = chosen.inputSize || facts.auto_size;
+  const scale = (facts.pace_size / size) ** 2;
   const pace = facts.images_per_second * scale;
   const perEpoch = chosen.images / pace;
   const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
@@ -16,13 +18,13 @@ export function forecast(facts, chosen) {
     const epochs = perEpoch ? Math.max(1, Math.floor((seconds - facts.start_seconds) / perEpoch)) : 0;
     return { seconds: Math.max(seconds, facts.start_seconds + epochs * perEpoch), epochs, pace, memory };
   }
-  const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images);
+  const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images, size);
   return { seconds: epochs ? facts.start_seconds + epochs * perEpoch : NaN, epochs, pace, memory };
 }
 
-/** The engine's rule was asked for the working set; for another number of images it scales alike. */
-function automaticEpochs(facts, images) {
-  return facts.epochs_by_images?.[images] ?? facts.automatic_epochs;
+/** The engine's own rule, asked for each size, for the working set and for each revision. */
+function automaticEpochs(facts, images, size) {
+  return (facts.epochs_by_images?.[images] ?? facts.epochs_by_size)?.[size] ?? facts.automatic_epochs;
 }
 
 /** A span in words: about(210) -> "about 4 min". The same as the template filter. */

@@ -69,6 +69,8 @@ def test_automatic_epochs_give_small_sets_enough_and_large_ones_an_end():
     assert automatic_epochs(1000) == 12
     assert automatic_epochs(5000) == 6
     assert automatic_epochs(2) == 300
+    assert automatic_epochs(292, 384 / 300) == 23
+    assert automatic_epochs(5000, 2.0) == 6
 
 
 def test_a_time_budget_buys_at_least_one_epoch():
@@ -107,12 +109,22 @@ def test_senseless_settings_are_refused_in_words(wrong):
 
 
 def test_the_input_size_goes_by_the_small_boxes():
+    def of_one_label(sides):
+        return choose_input_size([("cat", side) for side in sides])
+
     assert choose_input_size([]) == 300
-    assert choose_input_size([0.06] * 100) == 300  # 18 pixels
-    assert choose_input_size([0.045] * 100) == 384  # 13.5 pixels at 300, 17.3 at 384
-    assert choose_input_size([0.04] * 100) == 448
-    assert choose_input_size([0.01] * 100) == 512
-    assert choose_input_size([0.01] * 5 + [0.3] * 95) == 300  # these few may be missed
+    assert of_one_label([0.07] * 100) == 300  # 21 pixels
+    assert of_one_label([0.055] * 100) == 384  # 16.5 pixels at 300, 21.1 at 384
+    assert of_one_label([0.045] * 100) == 448
+    assert of_one_label([0.01] * 100) == 512
+    assert of_one_label([0.01] * 5 + [0.3] * 95) == 300  # these few may be missed
+
+
+def test_a_label_of_small_things_counts_among_many_large_ones():
+    large = [("cell", 0.3)] * 1000
+    assert choose_input_size([*large, *[("platelet", 0.055)] * 10]) == 384
+    assert choose_input_size([*large, *[("speck", 0.01)] * 9]) == 300  # too few to say
+    assert choose_input_size([("platelet", 0.055)] * 3) == 384  # all that there is
 
 
 # -- the pipeline --------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { about, forecast } from "../../static/js/forecast.js";
 
-const facts = { images_per_second: 24, pace_size: 300, auto_size: 300, memory: 1.5e9, start_seconds: 10, automatic_epochs: 40, epochs_by_images: { 50: 60 } };
+const facts = { images_per_second: 24, pace_size: 300, auto_size: 300, memory: 1.5e9, start_seconds: 10, automatic_epochs: 40, epochs_by_size: { 300: 40, 600: 20 }, epochs_by_images: { 50: { 300: 60 } } };
 const chosen = { images: 120, length: "auto", epochs: 5, minutes: 5, inputSize: 300, batchSize: 8 };
 
 test("automatic: the engine's epochs at the machine's pace", () => {
@@ -14,6 +14,10 @@ test("automatic: the engine's epochs at the machine's pace", () => {
 
 test("an earlier revision has epochs of its own", () => {
   assert.equal(forecast(facts, { ...chosen, images: 50 }).epochs, 60);
+});
+
+test("larger pictures are shown less often", () => {
+  assert.equal(forecast(facts, { ...chosen, inputSize: 600 }).epochs, 20);
 });
 
 test("a larger image costs by its area, in time and memory", () => {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detection.bases import BASES, DEFAULT_BASE
+from detection.training.input_size import OFFERED_SIZES
 from detection.training.machine import guessed_images_per_second
 from detection.training.settings import automatic_epochs
 from webapp.leases import Status
@@ -89,19 +90,41 @@ def forecast_facts(
     `bases` has by name what is another base's own; the rest is the default base's.
     """
     return {
-        **_of_base(DEFAULT_BASE, auto_size),
+        **_of_base(DEFAULT_BASE, num_train, auto_size),
         "pace_size": PACE_SIZE,
         "images": num_train,
-        "automatic_epochs": automatic_epochs(num_train) if num_train else 0,
         "waits": waits,
-        "bases": {name: _of_base(name, auto_size) for name in bases},
+        "bases": {name: _of_base(name, num_train, auto_size) for name in bases},
     }
 
 
-def _of_base(name: str, auto_size: int) -> dict[str, Any]:
+def with_revisions(facts: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+    """`facts` with the automatic epochs of other numbers of training images, by size, too."""
+
+    def of_base(name: str, own: dict[str, Any]) -> dict[str, Any]:
+        by_images = {number: _epochs_by_size(name, number, own["auto_size"]) for number in numbers}
+        return {**own, "epochs_by_images": by_images}
+
+    bases = {name: of_base(name, own) for name, own in facts["bases"].items()}
+    return {**of_base(DEFAULT_BASE, facts), "bases": bases}
+
+
+def _epochs_by_size(name: str, num_train: int, auto_size: int) -> dict[int, int]:
+    """The automatic epochs at each input size that may be chosen."""
+    if not num_train:
+        return {}
+    made_for = BASES[name].input_size if name in BASES else PACE_SIZE
+    sizes = {*OFFERED_SIZES, auto_size}
+    return {size: automatic_epochs(num_train, size / made_for) for size in sorted(sizes)}
+
+
+def _of_base(name: str, num_train: int, auto_size: int) -> dict[str, Any]:
     pace = machine_pace(name)
     size = auto_size if _is_ssd(name) else BASES[name].input_size
+    epochs = _epochs_by_size(name, num_train, size)
     return {
+        "automatic_epochs": epochs.get(size, 0),
+        "epochs_by_size": epochs,
         "images_per_second": pace.images_per_second,
         "auto_size": size,
         "auto_words": f"{size} px"

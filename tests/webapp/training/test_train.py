@@ -53,7 +53,7 @@ def test_starts_a_run_on_what_is_there(client_of, annotator, labelled, url, sent
 
 
 def test_the_automatic_size_goes_by_the_boxes(client_of, owner, project, make_image, url):
-    make_image(project, "far.jpg", size=(640, 480), boxes=[("cat", 5, 5, 25, 25)])
+    make_image(project, "far.jpg", size=(640, 480), boxes=[("cat", 5, 5, 31, 31)])
     assert "448 px for these boxes" in client_of(owner).get(url).content.decode()
 
 

@@ -10,7 +10,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from detection.training.input_size import choose_input_size
-from detection.training.settings import automatic_epochs
 from webapp.datasets.freezing import NotTrainable, training_findings
 from webapp.datasets.models import Image, Split
 from webapp.labeling.labels import boxes_by_label
@@ -19,7 +18,7 @@ from webapp.leases import Status
 from webapp.projects.access import project_view
 from webapp.projects.models import Project, Role
 from webapp.training.bases import offered_bases
-from webapp.training.forecast import forecast_facts, forecast_seconds
+from webapp.training.forecast import forecast_facts, forecast_seconds, with_revisions
 from webapp.training.forms import INPUT_SIZES, NOW, TrainForm
 from webapp.training.live import settings_of
 from webapp.training.models import TrainingRun
@@ -106,10 +105,7 @@ def _page(
         "seconds": forecast_seconds(facts, facts["automatic_epochs"], facts["auto_size"])
         if data["train"]
         else None,
-        "train_facts": {
-            **facts,
-            "epochs_by_images": {one["train"]: automatic_epochs(one["train"]) for one in revisions},
-        },
+        "train_facts": with_revisions(facts, [one["train"] for one in revisions]),
         "queue": queue,
         "runs": [(run, _took(run)) for run in project.runs.select_related("revision")[:RUNS_SHOWN]],
     }
@@ -155,11 +151,11 @@ def automatic_size(project: Project) -> int:
         image__state=Image.State.DONE,
         status=Annotation.Status.ACTIVE,
         difficult=False,
-    ).values_list("xmin", "ymin", "xmax", "ymax", "image__width", "image__height")
+    ).values_list("label", "xmin", "ymin", "xmax", "ymax", "image__width", "image__height")
     newest = boxes.order_by("-pk")[:BOXES_SEEN]
     return choose_input_size(
-        math.sqrt(max((x2 - x1) * (y2 - y1) / (width * height), 0.0))
-        for x1, y1, x2, y2, width, height in newest.iterator()
+        (label, math.sqrt(max((x2 - x1) * (y2 - y1) / (width * height), 0.0)))
+        for label, x1, y1, x2, y2, width, height in newest.iterator()
     )
 
 
