@@ -18,12 +18,11 @@ WORDS = "These scores do not say which is better"
 @pytest.fixture
 def pictures(project, make_image):
     """Four images for training and two for validation, all done."""
+    splits = ["train"] * 4 + ["val"] * 2
     return [
-        make_image(
-            project, f"{index}.jpg", boxes=[("cat", 5, 5, 30, 30)], split="train" if index < 4 else "val"
-        )
-        for index in range(6)
-    ]  # fmt: skip
+        make_image(project, f"{index}.jpg", boxes=[("cat", 5, 5, 30, 30)], split=split)
+        for index, split in enumerate(splits)
+    ]
 
 
 def model_of(project, owner, number, resampled=None, freezing=True, **fields):
