@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from detection.exports.graphs import as_module, freeze
+from detection.exports.saved_model import OUTPUTS as API_OUTPUTS
+from detection.exports.saved_model import Outputs
 from detection.exports.serving import Serving
 
 OUTPUTS = ["scores", "boxes"]
@@ -73,23 +76,28 @@ def to_litert_int8(serving: Serving, squares: Sequence[Square]) -> bytes:
         converter=converter,
         debug_dataset=pictures,
         debug_options=tf.lite.experimental.QuantizationDebugOptions(
-            denylisted_nodes=nodes_after_features(to_litert(serving, graph_def))
+            denylisted_nodes=nodes_beside_features(to_litert(serving, graph_def))
         ),
     )
     return bytes(debugger.get_nondebug_quantized_model())
 
 
-def nodes_after_features(litert: bytes) -> list[str]:
-    """Names of the last weighted operations of a flatbuffer, and of all operations after them."""
+def nodes_beside_features(litert: bytes) -> list[str]:
+    """Names of a flatbuffer's operations before the first weighted one, and from the last ones on.
+
+    The latter are the last weighted operations on the way to each output, and all after them.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     # Without delegates, which would hide the operations.
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(model_content=litert, experimental_op_resolver_type=plain)
     names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    operations = interpreter._get_ops_details()
+    first = next(n for n, one in enumerate(operations) if one["op_name"] in _WEIGHTED)
+    found = [names[int(index)] for one in operations[:first] for index in one["outputs"]]
     feeds_weighted: set[int] = set()
-    found: list[str] = []
-    for operation in reversed(interpreter._get_ops_details()):
+    for operation in reversed(operations):
         inputs = {int(index) for index in operation["inputs"]}
         outputs = [int(index) for index in operation["outputs"]]
         is_before = bool(feeds_weighted.intersection(outputs))
@@ -121,3 +129,18 @@ def litert_candidates(litert: bytes) -> Callable[[Square], dict[str, NDArray[np.
         return {name: outputs[name][0] for name in OUTPUTS}
 
     return run
+
+
+class LitertPictures:
+    """A flatbuffer on the disk that takes whole pictures and answers by the API's names."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path))
+        self._runner = self._interpreter.get_signature_runner(SIGNATURE)
+
+    def __call__(self, picture: NDArray[np.uint8]) -> Outputs:
+        """The four outputs for a picture ``[H, W, 3]``, without their batch dimension."""
+        outputs = self._runner(input_tensor=picture[None])
+        return {name: outputs[name][0] for name in API_OUTPUTS}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detection import squares
 from detection.bases import BASES, DEFAULT_BASE, base_dir, find_base
 from detection.bundle import SNIPPETS, write_bundle
 from detection.exports.check import Candidates, Found, compare
@@ -150,9 +151,14 @@ def importable(folder: Path, packages: Sequence[str]) -> Path:
     ],
 )
 def test_the_bundles_program_detects_without_boxloop(
-    folder: Path, tmp_path: Path, snippet: str, packages: list[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snippet: str,
+    packages: list[str],
 ) -> None:
     skip_without_onnx(snippet)
+    monkeypatch.setattr(squares, "HAS_SIMD", False)  # the program stretches by Pillow
     picture = make_picture(2, 200, 90)
     Image.fromarray(picture).save(tmp_path / "photo.png")
     program = (

@@ -31,7 +31,8 @@ def decode(box_codes: tf.Tensor, anchors_cxcywh: tf.Tensor) -> tf.Tensor:
 
     Differentiable, and not clipped to the image.
     """
-    ty, tx, th, tw = tf.unstack(box_codes, axis=-1)
+    # Slices and no tf.unstack: LiteRT's quantiser would round the codes to 8 bits there.
+    ty, tx, th, tw = (box_codes[..., index] for index in range(4))
     anchor_cx, anchor_cy, anchor_w, anchor_h = tf.unstack(anchors_cxcywh, axis=-1)
     cx = tx * (anchor_w / CENTRE_SCALE) + anchor_cx
     cy = ty * (anchor_h / CENTRE_SCALE) + anchor_cy
