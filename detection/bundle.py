@@ -92,10 +92,12 @@ def write_descriptions(
 
     ``artefacts``: what to list where ``folder`` does not hold all of the bundle.
     """
-    if (folder / "model.tflite").exists():
-        shutil.copyfile(SNIPPETS / "detect_with_litert.py", folder / "detect_with_litert.py")
-    if (folder / "model.onnx").exists():
-        shutil.copyfile(SNIPPETS / "detect_with_onnx.py", folder / "detect_with_onnx.py")
+    # A Faster R-CNN's take a whole photo: resize and suppression are in them.
+    given = "photo_" if facts.get("architecture") == "faster_rcnn" else ""
+    for model, runtime in (("model.tflite", "litert"), ("model.onnx", "onnx")):
+        if (folder / model).exists():
+            program = SNIPPETS / f"detect_{given}with_{runtime}.py"
+            shutil.copyfile(program, folder / f"detect_with_{runtime}.py")
     rows = metrics.get("exports", [])
     _write_json(folder / "metrics.json", metrics)
     _write_json(folder / "exports.json", {"format": FORMAT, "exports": rows})

@@ -111,7 +111,7 @@ def export_more(
     if bundle_facts(bundle).get("architecture") == "faster_rcnn":
         from detection.models.faster_rcnn.exporting import add_to_bundle
 
-        return add_to_bundle(bundle, forms, [sample.picture for sample in samples], on_phase)
+        return add_to_bundle(bundle, forms, samples, on_phase)
     serving = load_serving(bundle)
     on_phase(f"Asking the trained model about {len(samples)} images", 0.15)
     trained = TrainedAnswers(serving, samples, calibration)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.bases import BASES, base_dir, find_base
+from detection.bundle import bundle_facts
 from detection.label_map import LabelMap, parse_label_map
 from detection.models.ssd.postprocessing import MAX_DETECTIONS, select_detections
 from detection.squares import squared
@@ -58,7 +59,9 @@ def load_detector(
 
 
 def _load_bundle(bundle: Path, num_threads: int | None, use_gpu: bool) -> Detector:
-    has_litert = (bundle / "model.tflite").is_file()
+    # A Faster R-CNN's LiteRT model takes whole pictures, and is for other programs.
+    is_square = bundle_facts(bundle).get("architecture", "ssd") == "ssd"
+    has_litert = is_square and (bundle / "model.tflite").is_file()
     if not (bundle / "saved_model").is_dir():
         return Detector(bundle, num_threads)
     if has_litert and not (use_gpu and _may_have_gpu()):

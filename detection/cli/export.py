@@ -209,8 +209,7 @@ def _make(options: argparse.Namespace, form: ExportFormat, bundle: Path, path: P
         if bundle_facts(bundle).get("architecture") == "faster_rcnn":
             from detection.models.faster_rcnn import exporting
 
-            pictures = [sample.picture for sample in samples]
-            made = exporting.make_export(bundle, form.name, path, pictures)
+            made = exporting.make_export(bundle, form.name, path, samples)
             return [one.as_json() for one in made]
         serving = _serving(options.model, bundle)
         trained = TrainedAnswers(serving, samples, calibration) if samples else None
@@ -220,9 +219,13 @@ def _make(options: argparse.Namespace, form: ExportFormat, bundle: Path, path: P
 
 
 def _refuse_impossible(bundle: Path, form: ExportFormat) -> None:
-    """Raise ExportRefused where the bundle says that its kind of model has no such form."""
-    why = (bundle_facts(bundle).get("not_exported") or {}).get(form.name)
-    if why:
+    """Raise ExportRefused where the bundle says that its kind of model has no such form.
+
+    A Faster R-CNN's may be of a time when it had fewer: its exporter says it then.
+    """
+    facts = bundle_facts(bundle)
+    why = (facts.get("not_exported") or {}).get(form.name)
+    if why and facts.get("architecture") != "faster_rcnn":
         raise ExportRefused(str(why))
 
 

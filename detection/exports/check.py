@@ -36,10 +36,27 @@ class Found:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a model says before suppression: ``boxes[A, 4]``, ``scores[A, C]``."""
+    """What a model says before suppression: ``scores[A, C]``, and ``boxes[A, 4]`` for all labels
+    or ``[A, C, 4]``, one for each.
+
+    Where rounding decides between several answers, each is a candidate, and all that are of one
+    ``origin[A]`` stand for one: the export has to have any of them.
+    """
 
     boxes_xyxy: NDArray[np.float32]
     scores: NDArray[np.float32]
+    origin: NDArray[np.intp] | None = None
+
+    def of_class(self, klass: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Boxes ``[A, 4]`` and scores ``[A]``."""
+        boxes = self.boxes_xyxy if self.boxes_xyxy.ndim == 2 else self.boxes_xyxy[:, klass]
+        return boxes, self.scores[:, klass]
+
+    def count_whole(self, chosen: NDArray[np.bool_]) -> int:
+        """How many origins have all their candidates among the ``chosen[A]``."""
+        if self.origin is None:
+            return int(chosen.sum())
+        return len(np.setdiff1d(self.origin[chosen], self.origin[~chosen]))
 
 
 @dataclass(frozen=True)
@@ -160,28 +177,39 @@ def compare(
     iou_threshold: float,
     tolerance: Tolerance,
     least_score: float = CHECKED_SCORE,
+    max_detections: int = MAX_DETECTIONS,
+    max_per_class: int = MAX_DETECTIONS,
 ) -> Comparison:
     """Hold ``detect`` on each picture against what the trained model says of it.
 
     Boxes that lie wholly outside the picture count for nothing.
 
     Every detection must be one of the trained model's candidates, and every candidate with a
-    score of ``least_score`` must be detected, or have been suppressed by a better one.
+    score of ``least_score`` must be detected, or have been suppressed by a better one, or come
+    after ``max_detections`` of a picture, ``max_per_class`` of a label.
     """
     lost = 0
     nearest: list[tuple[float, float]] = []
     for picture, candidates in zip(pictures, trained, strict=True):
         found = detect(picture)
-        shown, in_photo = _in_photo(found.boxes_xyxy), _in_photo(candidates.boxes_xyxy)
+        shown = _in_photo(found.boxes_xyxy)
         for klass in range(candidates.scores.shape[1]):
             of_class = (found.classes == klass) & (found.scores >= least_score) & shown
-            near = (candidates.scores[:, klass] >= DEFAULT_SCORE_THRESHOLD / 2) & in_photo
-            boxes = np.clip(candidates.boxes_xyxy[near], 0.0, 1.0)
-            scores = candidates.scores[near, klass]
+            boxes, scores = candidates.of_class(klass)
+            near = (scores >= DEFAULT_SCORE_THRESHOLD / 2) & _in_photo(boxes)
+            boxes = np.clip(boxes, 0.0, 1.0)
             for index in np.flatnonzero(of_class).tolist():
-                nearest.append(_nearest(found, index, boxes, scores))
-            wanted = scores >= least_score + tolerance.score
-            lost += _num_lost(found, klass, boxes[wanted], scores[wanted], iou_threshold, tolerance)
+                nearest.append(_nearest(found, index, boxes[near], scores[near]))
+            wanted = near & (scores >= least_score + tolerance.score)
+            same = found.classes == klass
+            if len(found.scores) >= max_detections:
+                wanted &= scores > found.scores.min() + tolerance.score
+            if same.sum() >= max_per_class:
+                wanted &= scores > found.scores[same].min() + tolerance.score
+            wanted[wanted] = _are_lost(
+                found, same, boxes[wanted], scores[wanted], iou_threshold, tolerance
+            )
+            lost += candidates.count_whole(wanted)
     ious, differences = np.array(nearest, np.float64).reshape(-1, 2).T
     return Comparison(artefact, tolerance, len(pictures), ious, differences, lost)
 
@@ -206,24 +234,24 @@ def _nearest(
     return float(iou[best]), float(difference[best])
 
 
-def _num_lost(
+def _are_lost(
     found: Found,
-    klass: int,
+    same: NDArray[np.bool_],
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
     iou_threshold: float,
     tolerance: Tolerance,
-) -> int:
-    """Candidates that are neither detected nor overlapped enough by a better detection."""
-    if len(found.scores) == MAX_DETECTIONS:
-        in_time = scores > found.scores.min() + tolerance.score
-        boxes, scores = boxes[in_time], scores[in_time]
-    same = found.classes == klass
+) -> NDArray[np.bool_]:
+    """Which candidates are neither detected nor overlapped enough by a better detection.
+
+    ``same``: which of the detections are of their label.
+    """
     if not len(scores) or not same.any():
-        return len(scores)
+        return np.ones(len(scores), bool)
     iou = iou_matrix(boxes, np.clip(found.boxes_xyxy[same], 0.0, 1.0))
     better = found.scores[same][None, :] >= scores[:, None] - tolerance.score
     # Suppression looks at boxes that are not clipped, so that these may overlap a little less.
     slack = 1.0 - tolerance.iou + 0.1
     covered = (iou >= iou_threshold - slack) & better
-    return int((~covered.any(axis=1)).sum())
+    lost: NDArray[np.bool_] = np.logical_not(covered.any(axis=1))
+    return lost

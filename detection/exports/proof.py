@@ -56,18 +56,23 @@ class TrainedAnswers:
         )
 
     def judge(self, found: Sequence[Found]) -> Scores:
-        """The scores of one ``Found`` a sample. Samples whose boxes are unknown are left out."""
-        pairs = [
-            (sample.truth, _detections(one, sample.truth, self.serving.label_map))
-            for sample, one in zip(self.samples, found, strict=True)
-            if sample.truth is not None
-        ]
-        num_boxes = sum(len(truth.boxes) for truth, _ in pairs)
-        if not num_boxes:
-            return Scores()
-        truths, detections = [truth for truth, _ in pairs], [each for _, each in pairs]
-        scores = quick_scores(truths, detections, self.serving.label_map)
-        return Scores(scores["map_50_95"], scores["map_50"], num_boxes)
+        """See ``judge``."""
+        return judge(self.samples, found, self.serving.label_map)
+
+
+def judge(samples: Sequence[Sample], found: Sequence[Found], label_map: LabelMap) -> Scores:
+    """The scores of one ``Found`` a sample. Samples whose boxes are unknown are left out."""
+    pairs = [
+        (sample.truth, _detections(one, sample.truth, label_map))
+        for sample, one in zip(samples, found, strict=True)
+        if sample.truth is not None
+    ]
+    num_boxes = sum(len(truth.boxes) for truth, _ in pairs)
+    if not num_boxes:
+        return Scores()
+    truths, detections = [truth for truth, _ in pairs], [each for _, each in pairs]
+    scores = quick_scores(truths, detections, label_map)
+    return Scores(scores["map_50_95"], scores["map_50"], num_boxes)
 
 
 def prove(form: ExportFormat, path: Path, trained: TrainedAnswers) -> list[Comparison]:
@@ -138,19 +143,19 @@ def _select(
 
 
 def _with_api(run: Callable[[Picture], Outputs], label_map: LabelMap) -> Detect:
-    """Detect with the Object Detection API's outputs: yxyx boxes, and the label map's ids."""
+    """Detect with the Object Detection API's outputs."""
+    return lambda picture: found_of_api(run(picture), label_map)
 
-    def detect(picture: Picture) -> Found:
-        outputs = run(picture)
-        count = int(outputs["num_detections"])
-        ids = outputs["detection_classes"][:count].astype(int).tolist()
-        return Found(
-            outputs["detection_boxes"][:count][:, [1, 0, 3, 2]],
-            outputs["detection_scores"][:count],
-            np.array([label_map.class_index(class_id) for class_id in ids], np.intp),
-        )
 
-    return detect
+def found_of_api(outputs: Outputs, label_map: LabelMap) -> Found:
+    """The Object Detection API's outputs of one picture: yxyx boxes, and the label map's ids."""
+    count = int(outputs["num_detections"])
+    ids = outputs["detection_classes"][:count].astype(int).tolist()
+    return Found(
+        outputs["detection_boxes"][:count][:, [1, 0, 3, 2]],
+        outputs["detection_scores"][:count],
+        np.array([label_map.class_index(class_id) for class_id in ids], np.intp),
+    )
 
 
 def _detections(found: Found, image: LabelledImage, label_map: LabelMap) -> list[Detection]:

@@ -37,6 +37,35 @@ Finds: {labels}. Input: a photo, stretched to {side} x {side} pixels. Show boxes
 {proof}
 """
 
+_ANY_SIZE_TEXT = """\
+# A detector, made by Boxloop
+
+Finds: {labels}. Input: a photo of any size; the model resizes it to a shorter side of {side}
+pixels itself. Show boxes from a score of {threshold:.2f} on. Suppression is in the model: two boxes
+of one label are one where their IoU is over {iou}.
+
+## Files
+
+| file | what it is |
+|---|---|
+{files}
+
+## Use
+
+- Every form takes one uint8 photo as it is, `[1, height, width, 3]`, RGB, and answers as the
+  TensorFlow Object Detection API does: `detection_boxes` (ymin, xmin, ymax, xmax, 0 to 1),
+  `detection_scores`, `detection_classes` (the ids of label_map.pbtxt) and `num_detections`, best
+  first, padded with zeros. The input is called `input_tensor`, that of the frozen graph
+  `image_tensor:0`; the SavedModel and the frozen graph take batches of photos of one size.
+- `detect_with_onnx.py`, where there is a `model.onnx`, detects on a photo with numpy, pillow and
+  onnxruntime alone: `python detect_with_onnx.py photo.jpg`. `detect_with_litert.py`, where there is
+  a `model.tflite`, does so with ai-edge-litert. Both are short: take them into your own program.
+
+## How like the trained model each export is
+
+{proof}
+"""
+
 _HEAD = """\
 Each was run on real photos, and held against the trained model. A box agrees where its IoU with the
 trained model's box and the difference of their scores are within the tolerance. AP is that on these
@@ -51,7 +80,8 @@ def bundle_readme(facts: dict[str, Any], artefacts: Sequence[Row], rows: Sequenc
     """The text, from model.json's facts and artefacts and the rows of exports.json."""
     names = [item["display_name"] or item["name"] for item in facts["labels"]]
     files = "\n".join(f"| `{one['path']}` | {one.get('about', '')} |" for one in artefacts)
-    return _TEXT.format(
+    is_square = facts.get("architecture", "ssd") == "ssd"
+    return (_TEXT if is_square else _ANY_SIZE_TEXT).format(
         labels=", ".join(names).replace("|", "/"),
         side=facts["input_size"],
         threshold=facts["score_threshold"],

@@ -25,7 +25,7 @@ def make_anchors(
     rows, columns = tf.meshgrid(
         y + config.anchor_offset[0], x + config.anchor_offset[1], indexing="ij"
     )
-    centres = tf.stack([rows, columns], axis=-1)[:, :, None, :]
+    centres = tf.expand_dims(tf.stack([rows, columns], axis=-1), 2)
     return tf.reshape(tf.concat([centres - half, centres + half], axis=-1), [-1, 4])
 
 

@@ -125,7 +125,7 @@ class FasterRcnnKind:
         }
         export_bundle(
             model, folder=folder, facts=facts, metrics=metrics, label_map=label_map,
-            pictures=[sample.picture for sample in samples],
+            samples=samples,
         )  # fmt: skip
 
     def prepare_base(self, base: Base, weights: Path, folder: Path) -> None:
@@ -140,7 +140,7 @@ class FasterRcnnKind:
         }
         export_bundle(
             detector.model, folder=folder, facts=facts, metrics={}, label_map=detector.label_map,
-            pictures=(),
+            samples=(),
         )  # fmt: skip
 
 

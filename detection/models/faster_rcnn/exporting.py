@@ -1,4 +1,8 @@
-"""Export a Faster R-CNN: a SavedModel and a checkpoint, checked, in one bundle."""
+"""Export a Faster R-CNN, each form proven on real images, in one bundle.
+
+Every form takes whole pictures of any size and answers by the API's names: resize and suppression
+are in it.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +11,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from detection.bundle import add_exports, write_bundle
 from detection.export import ExportError, load_trained, replace_folder, write_checkpoint
 from detection.exports.check import Comparison
-from detection.exports.formats import SAME_NUMBERS, ExportFormat
+from detection.exports.formats import ExportFormat
 from detection.exports.graphs import as_module, freeze
 from detection.exports.making import refuse_without_onnx
-from detection.exports.onnx_model import OnnxPictures, convert
-from detection.exports.saved_model import OUTPUTS, FrozenGraph, Outputs, SavedModel
+from detection.exports.onnx_model import convert
+from detection.exports.samples import Sample
+from detection.exports.saved_model import OUTPUTS
 from detection.label_map import LabelMap
 from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.portable import PORTABLE
+from detection.models.faster_rcnn.proof import TrainedAnswers, prove
 from detection.models.faster_rcnn.serving import serve
 from detection.models.faster_rcnn.winograd import convolve_by_winograd
 
-MOST_PICTURES = 8
-CHECKED_SCORE = 0.1
-NO_LITERT = (
-    "LiteRT has no operators for what lies between the two stages (combined non-max suppression, "
-    "crop and resize), so a Faster R-CNN is not exported to it: use the SavedModel."
+_ROUNDED = (
+    "Rounded weights move a Faster R-CNN's proposals, and with them what its second stage sees: no "
+    "box could be held against the trained model's. Use LiteRT in float32."
 )
-NOT_EXPORTED = {
-    "litert": NO_LITERT,
-    "litert_float16": NO_LITERT,
-    "litert_int8": NO_LITERT,
-}
-_OPENED: dict[str, Callable[[Path], Callable[[NDArray[np.uint8]], Outputs]]] = {
-    "saved_model": SavedModel,
-    "frozen_graph": FrozenGraph,
-    "onnx": OnnxPictures,
-}
+_ONE = tf.TensorSpec([1, None, None, 3], tf.uint8, name="input_tensor")
+NOT_EXPORTED = {"litert_float16": _ROUNDED, "litert_int8": _ROUNDED}
 
 
 def export_bundle(
@@ -50,13 +44,13 @@ def export_bundle(
     facts: dict[str, Any],
     metrics: dict[str, Any],
     label_map: LabelMap,
-    pictures: Sequence[NDArray[np.uint8]],
+    samples: Sequence[Sample],
 ) -> None:
     """Write the trained ``model`` to the bundle ``folder``, which is whole or not there.
 
     ``facts`` are those of model.json (see ``detection.bundle.write_bundle``). The SavedModel is run
-    on ``pictures`` (uint8 ``[H, W, 3]``, RGB; the first eight) and held against the model; the
-    comparison is added to ``metrics`` as ``exports``. An older bundle is replaced at the end.
+    on ``samples`` and held against the model; the comparison is added to ``metrics`` as
+    ``exports``. An older bundle is replaced at the end.
     Raises ExportError where they differ; the older bundle stays.
     """
     beside = folder.with_name(folder.name + ".writing")
@@ -65,9 +59,9 @@ def export_bundle(
     try:
         write_checkpoint(model, beside)
         write_saved_model(model, label_map, beside / "saved_model")
-        if len(pictures):
-            exported = SavedModel(beside / "saved_model")
-            row = _check("saved_model", model, label_map, exported, pictures)
+        if samples:
+            trained = TrainedAnswers(model, label_map, samples)
+            row = _proven("saved_model", beside / "saved_model", trained)
             metrics["exports"] = [row.as_json()]
         more = {
             "architecture": "faster_rcnn",
@@ -101,17 +95,29 @@ def write_frozen_graph(model: FasterRcnn, label_map: LabelMap, path: Path) -> No
 
 
 def write_onnx(model: FasterRcnn, label_map: LabelMap, path: Path) -> None:
-    """Write an ONNX model: ``input_tensor`` uint8 ``[1, H, W, 3]``, RGB, of any size, in; out as
-    in the SavedModel. Resize and suppression are in it. Raises ExportError without the packages.
+    """Write an ONNX model: in ``input_tensor`` uint8 ``[1, H, W, 3]``, RGB, of any size; out as in
+    the SavedModel."""
+    path.write_bytes(convert(_portable_graph(model, label_map), _ONE.name, OUTPUTS))
+
+
+def write_litert(model: FasterRcnn, label_map: LabelMap, path: Path) -> None:
+    """Write a float32 flatbuffer of LiteRT's own operators, ``serving_default``: in and out as in
+    ``write_onnx``. A signature's runner resizes the input to the picture."""
+    module = as_module(_portable_graph(model, label_map), _ONE, OUTPUTS)
+    concrete = module.serve.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    path.write_bytes(bytes(converter.convert()))
+
+
+def _portable_graph(model: FasterRcnn, label_map: LabelMap) -> Any:
+    """The frozen GraphDef of one picture's detections, without operators that only TensorFlow has.
+
+    Of a copy of the model: Winograd's convolutions pay in TensorFlow only.
     """
-    refuse_without_onnx()
-    # A copy, as Winograd's convolutions are TensorFlow's on a CPU: here they are plain.
     plain = FasterRcnn(model.config)
     plain.set_weights(model.get_weights())
     ids = [item.id for item in label_map]
-    spec = tf.TensorSpec([1, None, None, 3], tf.uint8, name="input_tensor")
-    graph = freeze(lambda pictures: serve(plain, pictures, ids, PORTABLE), spec)
-    path.write_bytes(convert(graph, "input_tensor", OUTPUTS))
+    return freeze(lambda pictures: serve(plain, pictures, ids, PORTABLE), _ONE)
 
 
 def _answer(model: FasterRcnn, label_map: LabelMap) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
@@ -124,100 +130,73 @@ def _answer(model: FasterRcnn, label_map: LabelMap) -> Callable[[tf.Tensor], dic
     return lambda pictures: serve(model, pictures, ids)
 
 
-def make_export(
-    bundle: Path, form: str, path: Path, pictures: Sequence[NDArray[np.uint8]]
-) -> list[Comparison]:
-    """Write one more export of a whole ``bundle`` to ``path``, compared on ``pictures``.
+def write_export(model: FasterRcnn, label_map: LabelMap, form: str, path: Path) -> None:
+    """Write the export to ``path``."""
+    writers = {
+        "saved_model": write_saved_model,
+        "frozen_graph": write_frozen_graph,
+        "litert": write_litert,
+        "onnx": write_onnx,
+    }
+    writers[form](model, label_map, path)
 
-    ``form``: saved_model, frozen_graph or onnx. Returns the comparison, none without
-    pictures. Raises ExportError where the form is not to be had, or differs.
+
+def _refuse_impossible(*forms: str) -> None:
+    """Raises ExportError."""
+    for form in forms:
+        if form in NOT_EXPORTED:
+            raise ExportError(NOT_EXPORTED[form])
+        if form == "onnx":
+            refuse_without_onnx()
+
+
+def make_export(bundle: Path, form: str, path: Path, samples: Sequence[Sample]) -> list[Comparison]:
+    """Write one more export of a whole ``bundle`` to ``path``, compared on ``samples``.
+
+    Returns the comparison, none without samples. Raises ExportError where the form is not to be
+    had, or differs; then it is removed again.
     """
-    model, label_map = load_trained(bundle)
-    assert isinstance(model, FasterRcnn)
-    if form == "saved_model":
-        write_saved_model(model, label_map, path)
-    elif form == "frozen_graph":
-        write_frozen_graph(model, label_map, path)
-    elif form == "onnx":
-        write_onnx(model, label_map, path)
-    else:
-        raise ExportError(NOT_EXPORTED.get(form, f"There is no form {form!r} of a Faster R-CNN."))
-    if not len(pictures):
+    _refuse_impossible(form)
+    model, label_map = _load(bundle)
+    write_export(model, label_map, form, path)
+    if not samples:
         return []
-    exported = _OPENED[form](path)
-    return [_check(form, model, label_map, exported, pictures)]
+    return [_proven(form, path, TrainedAnswers(model, label_map, samples))]
 
 
 def add_to_bundle(
     bundle: Path,
     forms: Sequence[ExportFormat],
-    pictures: Sequence[NDArray[np.uint8]],
+    samples: Sequence[Sample],
     on_phase: Callable[[str, float], None],
 ) -> list[Comparison]:
     """Add exports to a whole ``bundle``; see ``detection.export.export_more``."""
+    _refuse_impossible(*(form.name for form in forms))
+    model, label_map = _load(bundle)
+    on_phase(f"Asking the trained model about {len(samples)} images at most", 0.1)
+    trained = TrainedAnswers(model, label_map, samples)
     made: list[Comparison] = []
     for number, form in enumerate(forms):
-        on_phase(f"Making and comparing {form.title}", number / len(forms))
+        on_phase(f"Making and comparing {form.title}", 0.4 + 0.6 * number / len(forms))
         beside = bundle / f".writing-{form.path}"
         shutil.rmtree(beside, ignore_errors=True)
-        comparisons = make_export(bundle, form.name, beside, pictures)
+        write_export(model, label_map, form.name, beside)
+        made.append(_proven(form.name, beside, trained))
         replace_folder(beside, bundle / form.path)
-        add_exports(bundle, [comparison.as_json() for comparison in comparisons])
-        made += comparisons
+        add_exports(bundle, [made[-1].as_json()])
     return made
 
 
-def _check(
-    artefact: str,
-    model: FasterRcnn,
-    label_map: LabelMap,
-    exported: Callable[[NDArray[np.uint8]], Outputs],
-    pictures: Sequence[NDArray[np.uint8]],
-) -> Comparison:
-    """Hold an export against the model.
+def _load(bundle: Path) -> tuple[FasterRcnn, LabelMap]:
+    model, label_map = load_trained(bundle)
+    assert isinstance(model, FasterRcnn)
+    return model, label_map
 
-    Raises ExportError where a detection with a score of 0.1 has no counterpart.
-    """
-    spec = tf.TensorSpec([None, None, None, 3], tf.uint8)
-    trained = tf.function(_answer(model, label_map), [spec])
-    ious, differences = [1.0], [0.0]
-    for picture in list(pictures)[:MOST_PICTURES]:
-        wanted = {name: value.numpy()[0] for name, value in trained(picture[None]).items()}
-        found = exported(picture)
-        for index in range(int(wanted["num_detections"])):
-            if wanted["detection_scores"][index] < CHECKED_SCORE:
-                break
-            iou, difference = _nearest(wanted, index, found)
-            ious.append(iou)
-            differences.append(difference)
-    comparison = Comparison(
-        artefact,
-        SAME_NUMBERS,
-        min(len(pictures), MOST_PICTURES),
-        np.array(ious[1:]),
-        np.array(differences[1:]),
-        lost=0,
-    )
+
+def _proven(form: str, path: Path, trained: TrainedAnswers) -> Comparison:
+    """Raises ExportError where the export differs, and removes it."""
+    comparison = prove(form, path, trained)
     if not comparison.agrees:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise ExportError(comparison.words_for_difference())
     return comparison
-
-
-def _nearest(
-    wanted: dict[str, NDArray[np.float32]], index: int, found: dict[str, NDArray[np.float32]]
-) -> tuple[float, float]:
-    """IoU with, and difference in score from, the most similar detection of the same class."""
-    count = int(found["num_detections"])
-    same = found["detection_classes"][:count] == wanted["detection_classes"][index]
-    if not same.any():
-        return 0.0, 1.0
-    box = wanted["detection_boxes"][index]
-    others = found["detection_boxes"][:count][same]
-    size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    overlap = np.maximum(size, 0).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    iou = overlap / np.maximum(areas - overlap, 1e-12)
-    scores = found["detection_scores"][:count][same]
-    difference = np.abs(scores - wanted["detection_scores"][index])
-    best = int((iou - difference).argmax())
-    return float(iou[best]), float(difference[best])
