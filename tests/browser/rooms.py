@@ -84,26 +84,49 @@ for epoch in range(1, 6):
 box = dict(label="board", xmin=200, ymin=150, xmax=500, ymax=400)
 worst = [
     dict(image="board_1.jpg", image_id=images[1], kind=kind, label="board", score=0.58, iou=0.61,
-         boxes=[box, dict(box, xmin=230, score=0.58)])
+         box=[200, 150, 500, 400], boxes=[box, dict(box, xmin=230, score=0.58)])
     for kind in ("missed", "wrong_label", "false", "poor_box")
 ]
 metrics = dict(
     map_50=0.9, map_50_95=0.6, map_75=0.7, num_images=2, num_boxes=4, score_threshold=0.46,
     per_label=[
-        dict(id=i, label=name, ap=0.6, ap_50=0.9, num_boxes=2)
+        dict(id=i, label=name, ap=0.6, ap_50=0.9, ap_50_interval=[0.7, 0.95], num_boxes=2)
         for i, name in ((1, "board"), (2, "chip"))
     ],
     precision_recall={name: [[0, 1], [0.5, 0.95], [0.9, 0.7]] for name in ("board", "chip")},
     confusion=dict(
         labels=["board", "chip", "background"], matrix=[[2, 0, 0], [1, 1, 0], [0, 1, 0]]
     ),
-    worst=worst,
+    worst=worst, resampled=dict(map_50=[0.88, 0.92] * 20, map_50_95=[0.58, 0.62] * 20),
+    exports=[
+        dict(
+            artefact=name, pictures=2, boxes=4, share=1.0, lowest_iou=0.985, ap=0.6, ap_50=0.9,
+            largest_score_difference=0.005, trained_ap=0.6, trained_ap_50=0.9, iou_tolerance=0.9,
+            score_tolerance=0.1, share_tolerance=1.0,
+        )
+        for name in ("saved_model", "saved_model, own resize", "litert")
+    ],
 )
 model = TrainedModel.objects.create(
     project=project, number=1, run=run, base=run.base, input_size=300, score_threshold=0.46,
     labels=[dict(id=i, name=name, display_name=name) for i, name in ((1, "board"), (2, "chip"))],
     map_50=0.9, map_50_95=0.6, metrics=metrics, bytes=14_000_000,
-    artefacts=[dict(name="litert", path="model.tflite", bytes=13_900_000)],
+    artefacts=[
+        dict(name="saved_model", path="saved_model", bytes=12_600_000),
+        dict(name="litert", path="model.tflite", bytes=13_900_000),
+        dict(name="checkpoint", path="checkpoint", bytes=12_900_000),
+    ],
+)
+model.exports.create(form="onnx", status="failed", reason="3 of 4 boxes agree: too few.")
+model.exports.create(form="litert_int8", status="running", phase="Calibrating", fraction=0.3)
+later = TrainingRun.objects.create(
+    number=3, status="finished", epochs=5, epoch=5, best_epoch=5, started_at=now, finished_at=now,
+    **common,
+)
+TrainedModel.objects.create(
+    project=project, number=2, run=later, base=run.base, input_size=300, score_threshold=0.5,
+    labels=model.labels, map_50=0.92, map_50_95=0.61,
+    metrics={**metrics, "resampled": dict(map_50_95=[0.57, 0.63] * 20)}, bytes=14_000_000,
 )
 request = DetectionRequest.objects.create(
     project=project, created_by=user, model=model, base="", score_threshold=0.46,
@@ -167,6 +190,7 @@ class Rooms:
             "failed run": f"{here}/runs/{self.failed}/",
             "models": f"{here}/models/",
             "model": f"{here}/models/{self.model}/",
+            "two models": f"{here}/models/{self.model}/compare/?with={self.model + 1}",
             "detect": f"{here}/detect/",
             "detections": f"{here}/detect/{self.request}/",
             "settings": f"{here}/settings/",

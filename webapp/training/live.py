@@ -86,7 +86,7 @@ def _now(run: TrainingRun) -> str:
         under_way = run.epoch + 1 if run.step else run.epoch
         return f"Epoch {min(max(under_way, 1), run.epochs)} of {run.epochs}"
     words = {
-        TrainingRun.Phase.PREPARING: "Writing the training data",
+        TrainingRun.Phase.PREPARING: "Preparing the photos and the base",
         TrainingRun.Phase.EVALUATING: f"Judging epoch {run.epoch} on the validation images",
         TrainingRun.Phase.EXPORTING: "Exporting the best model",
         TrainingRun.Phase.TRAINING: "Training",

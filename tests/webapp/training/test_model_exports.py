@@ -42,7 +42,10 @@ def cells(text, title):
         named = re.search(r'<th scope="row".*?>([^<]+)<', row, re.DOTALL)
         if named and named[1] == title:
             found = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
-            return [" ".join(re.sub(r"<div.*|<[^>]+>", " ", cell).split()) for cell in found[:4]]
+            return [
+                " ".join(re.sub(r'<span class="name".*?</span>|<div.*|<[^>]+>', " ", cell).split())
+                for cell in found[:4]
+            ]
     raise AssertionError(f"no row {title}")
 
 
