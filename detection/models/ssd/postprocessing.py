@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DEFAULT_IOU_THRESHOLD = 0.6
+DEFAULT_IOU_THRESHOLD = 0.65
 DEFAULT_SCORE_THRESHOLD = 0.05
 MAX_DETECTIONS = 100
 MAX_CANDIDATES = 600

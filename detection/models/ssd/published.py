@@ -13,12 +13,12 @@ from detection.exports.litert import to_litert
 from detection.exports.saved_model import write_saved_model
 from detection.exports.serving import Serving
 from detection.models.ssd.detector import build_detector
-from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
 from detection.models.ssd.serving import ssd_serving
 from detection.models.ssd.weights import load_published, read_graph_model
 
-# The zoo's models are shown from 50 % on.
+# The zoo's models are shown from 50 % on, and its configuration suppresses at this IoU.
 SCORE_THRESHOLD = 0.5
+IOU_THRESHOLD = 0.6
 
 
 def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
@@ -28,7 +28,7 @@ def write_base_bundle(base: Base, weights: Path, folder: Path) -> None:
         "base": base.name,
         "input_size": base.input_size,
         "score_threshold": SCORE_THRESHOLD,
-        "iou_threshold": DEFAULT_IOU_THRESHOLD,
+        "iou_threshold": IOU_THRESHOLD,
         "map_50": None,
         "map_50_95": base.coco_ap,
         "revision": None,
@@ -49,7 +49,7 @@ def base_serving(base: Base, weights: Path) -> Serving:
 
 
 def _serving(model: keras.Model, base: Base) -> Serving:
-    return ssd_serving(model, COCO, base.input_size, DEFAULT_IOU_THRESHOLD)
+    return ssd_serving(model, COCO, base.input_size, IOU_THRESHOLD)
 
 
 def _build(base: Base, weights: Path) -> keras.Model:
