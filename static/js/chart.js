@@ -39,7 +39,7 @@ export function linePath(points, x, y) {
  * A line chart's markup.
  *
  * spec: { id, title, description, series: [{ points: [[x, y], ...], color }], xMax, yMax, yTicks,
- *         now (x up to which there is data), best: { x, y, text } | null, xName, empty }
+ *         now (x up to which there is data), best: { x, y, text, below } | null, xName, empty }
  */
 export function lineChart(spec, width = 364, height = 216) {
   const { series, xMax, yMax, yTicks, now = null, best = null, xName = "epoch" } = spec;
@@ -80,8 +80,8 @@ export function lineChart(spec, width = 364, height = 216) {
 
 function bestMark(best, x, y, right) {
   const anchor = x > right - LABEL_ROOM ? "end" : x < MARGIN.left + LABEL_ROOM ? "start" : "middle";
-  // Above the ring, or below it where the top is near.
-  const textY = y - 10 < MARGIN.top + 2 ? y + 22 : y - 10;
+  // Above the ring, or below it where the top is near or another curve runs above.
+  const textY = best.below || y - 10 < MARGIN.top + 2 ? y + 22 : y - 10;
   return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="5.5" fill="none" stroke="var(--text)" stroke-width="1.5"/><text class="strong" x="${x.toFixed(1)}" y="${textY.toFixed(1)}" text-anchor="${anchor}">${escapeText(best.text)}</text>`;
 }
 

@@ -90,13 +90,14 @@ function draw(ended) {
   }, [["train", train, hasVal ? "var(--chart-2)" : "var(--accent)", 2], ["val", val, "var(--accent)", 2]]);
   const ap50 = of("map_50", 100);
   const ap = of("map_50_95", 100);
-  const best = epochs.findLast((row) => row.best && row.map_50 !== null);
+  // The best epoch is the one with the highest AP50–95; its AP50 may have been higher before.
+  const best = epochs.findLast((row) => row.best && row.map_50_95 !== null);
   chart("map", {
     title: "Validation mAP by epoch",
     description: describe([["AP50", ap50], ["AP50–95", ap]], 1),
     series: [{ points: ap50, color: "var(--accent)" }, { points: ap, color: "var(--chart-2)" }],
     xMax, yMax: 104, yTicks: [0, 25, 50, 75, 100], now,
-    best: best ? { x: best.epoch, y: best.map_50 * 100, text: `best ${(best.map_50 * 100).toFixed(1)}` } : null,
+    best: best ? { x: best.epoch, y: best.map_50_95 * 100, text: `best ${(best.map_50_95 * 100).toFixed(1)}`, below: best.map_50_95 > 0.15 } : null,
   }, [["AP50", ap50, "var(--accent)", 1], ["AP50–95", ap, "var(--chart-2)", 1]]);
 }
 

@@ -36,6 +36,13 @@ test("time that has not run is a sunken field", () => {
   assert.doesNotMatch(lineChart({ ...spec, now: 10 }), /fill="var\(--sunken\)"/);
 });
 
+test("the words of the best stand below it where another curve runs above", () => {
+  const at = (best) => Number(/<text class="strong" x="[\d.]+" y="([\d.]+)"/.exec(lineChart({ ...spec, best }))[1]);
+  // y: 190 - 2/4 of 178 = 101.
+  assert.equal(at({ x: 2, y: 2, text: "best" }), 91);
+  assert.equal(at({ x: 2, y: 2, text: "best", below: true }), 123);
+});
+
 test("the best is marked and named", () => {
   assert.match(lineChart({ ...spec, best: { x: 2, y: 2, text: "best 2.0" } }), />best 2\.0<\/text>/);
 });

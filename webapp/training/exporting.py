@@ -44,6 +44,8 @@ class Proof:
         given: what it was fed with, where a form is compared in two ways.
         share: of the trained model's boxes, how many it finds within the tolerance.
         tolerance: the IoU that it must have and the difference that a score may have.
+        trained_ap: the trained model's own AP when this form was compared. An export that is made
+            after an upgrade may find it a little different.
     """
 
     given: str
@@ -55,6 +57,7 @@ class Proof:
     tolerance: tuple[float, float]
     ap: float | None
     ap_50: float | None
+    trained_ap: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +151,5 @@ def _proof(row: dict[str, Any], form: ExportFormat, own_resize: bool) -> Proof:
         tolerance=(row["iou_tolerance"], row["score_tolerance"]),
         ap=row.get("ap"),
         ap_50=row.get("ap_50"),
+        trained_ap=row.get("trained_ap"),
     )

@@ -80,7 +80,13 @@ def test_an_export_stands_beside_the_trained_model_and_its_own_resize_comes_firs
     assert cells(text, "Trained model") == ["–", "61.2 %", "93.1 %", "12.9 MB"]
     assert cells(text, "SavedModel")[1] == "61.1 %"
     scaled = cells(text, "SavedModel, photos that are scaled already")
-    assert scaled[:2] == ["96 % of 200, 95 % needed", "61.2 %"]
+    assert scaled[:2] == ["96 % of 200", "61.2 %"]
+    assert "95 % of the boxes needed" in text
+    assert "beside" not in text
+    model.metrics["exports"] = [same, {**ROW, "trained_ap": 0.6}]
+    model.save()
+    text = client_of(viewer).get(at("model", model)).content.decode()
+    assert cells(text, "SavedModel")[1] == "61.1 % trained 60.0 %", "when this one was compared"
     assert text.index("Other files") < text.index("label_map.pbtxt, class ids from 1")
 
 

@@ -54,7 +54,7 @@ def test_progress_survives_odd_parameters(client_of, viewer, running):
 def test_a_label_without_a_box_in_val_has_no_score(client_of, viewer, running):
     labels = client_of(viewer).get(at("progress", running)).json()["parts"]["labels"]
     assert "80.0 %" in labels
-    assert "no box in val" in labels
+    assert "No validation box has this label" in labels
 
 
 def test_worst_images_link_to_the_editor(client_of, viewer, project, running, make_image):
