@@ -6,6 +6,7 @@ lease. A kill of either loses nothing but the work: the stored bundle is changed
 
 import json
 import logging
+import signal
 import subprocess
 import sys
 import tempfile
@@ -126,6 +127,11 @@ def _read(
 
 
 def _last_words(code: int, log: Path) -> str:
+    if code == -signal.SIGKILL:
+        return (
+            "The export was killed from outside, most likely for want of memory. "
+            "Let other work end, or add memory, and try again."
+        )
     tail = log.read_text(errors="replace").strip().splitlines()[-1:]
     return f"The export ended with status {code}. Its last words: {' '.join(tail) or 'none'}"
 

@@ -27,7 +27,7 @@ ROW = {
     "largest_score_difference": 0.05, "iou_tolerance": 0.8, "score_tolerance": 0.2,
 }  # fmt: skip
 PREAMBLE = """
-import json, sys, time
+import json, os, sys, time
 from pathlib import Path
 folder = Path(sys.argv[1])
 def say(**event):
@@ -113,6 +113,15 @@ def test_a_failure_leaves_the_model_as_it_was(export: ModelExport, child: Any):
 def test_a_crash_shows_its_last_words(export: ModelExport, child: Any):
     child('print("no memory", file=sys.stderr); sys.exit(7)')
     assert "no memory" in done(export).reason
+
+
+def test_a_child_that_was_killed_is_told_in_words(export: ModelExport, child: Any):
+    child("""
+        print("I0000 noise", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), 9)
+    """)
+    assert "killed from outside" in done(export).reason
+    assert "noise" not in export.reason
 
 
 def test_a_cancel_ends_the_child(export: ModelExport, child: Any, tmp_path: Path):
