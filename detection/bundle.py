@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from detection.exports.formats import FORMATS
-from detection.exports.readme import bundle_readme
+from detection.exports.readme import bundle_readme, has_onnx_of_squares
 from detection.label_map import LabelMap, write_label_map
 
 FORMAT = 1
@@ -92,13 +92,14 @@ def write_descriptions(
 
     ``artefacts``: what to list where ``folder`` does not hold all of the bundle.
     """
-    # A Faster R-CNN's take a whole photo: resize and suppression are in them.
-    given = "photo_" if facts.get("architecture") == "faster_rcnn" else ""
-    for model, runtime in (("model.tflite", "litert"), ("model.onnx", "onnx")):
-        if (folder / model).exists():
-            program = SNIPPETS / f"detect_{given}with_{runtime}.py"
-            shutil.copyfile(program, folder / f"detect_with_{runtime}.py")
     rows = metrics.get("exports", [])
+    # Where resize and suppression are in the model, its program is given a whole photo.
+    given = "photo_" if facts.get("architecture") == "faster_rcnn" else ""
+    if (folder / "model.tflite").exists():
+        _write_program(folder, "litert", f"detect_{given}with_litert.py")
+    # One of the older form keeps its own program.
+    if (folder / "model.onnx").exists() and not has_onnx_of_squares(facts, rows):
+        _write_program(folder, "onnx", "detect_photo_with_onnx.py")
     _write_json(folder / "metrics.json", metrics)
     _write_json(folder / "exports.json", {"format": FORMAT, "exports": rows})
     readme = folder / "README.md"
@@ -107,6 +108,10 @@ def write_descriptions(
     readme.write_text(bundle_readme(facts, listed, rows), encoding="utf-8")
     listed = list_artefacts(folder) if artefacts is None else artefacts
     _write_json(folder / "model.json", {**facts, "artefacts": list(listed)})
+
+
+def _write_program(folder: Path, runtime: str, snippet: str) -> None:
+    shutil.copyfile(SNIPPETS / snippet, folder / f"detect_with_{runtime}.py")
 
 
 def _write_json(path: Path, body: Any) -> None:

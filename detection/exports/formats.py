@@ -86,7 +86,9 @@ FORMATS = {
             EIGHT_BITS, calibrates=True,
         ),
         ExportFormat(
-            "onnx", "model.onnx", "ONNX", "float32, for ONNX Runtime and others", SAME_NUMBERS,
+            "onnx", "model.onnx", "ONNX",
+            "float32, for ONNX Runtime and others; photos of any size",
+            OWN_RESIZE, takes_any_size=True,
         ),
     )
 }  # fmt: skip

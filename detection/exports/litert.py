@@ -29,7 +29,7 @@ def square_spec(serving: Serving) -> tf.TensorSpec:
 
 
 def candidates_graph(serving: Serving) -> Any:
-    """``serving.candidates`` as a frozen GraphDef: what LiteRT and ONNX are made of."""
+    """``serving.candidates`` as a frozen GraphDef: what LiteRT is made of."""
     return freeze(serving.candidates, square_spec(serving))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.exports.litert import OUTPUTS, candidates_graph
-from detection.exports.saved_model import OUTPUTS as API_OUTPUTS
-from detection.exports.saved_model import Outputs
+from detection.exports.graphs import freeze
+from detection.exports.litert import square_spec
+from detection.exports.onnx_photo import take_photos
+from detection.exports.saved_model import OUTPUTS, Outputs
 from detection.exports.serving import Serving
 
 NEEDED = ("tf2onnx", "onnx", "onnxruntime")
 # The newest set of operators that tf2onnx writes.
 OPSET = 18
-Square = NDArray[np.uint8]
 
 
 def missing_packages() -> list[str]:
@@ -27,13 +27,14 @@ def missing_packages() -> list[str]:
 
 
 def to_onnx(serving: Serving) -> bytes:
-    """The detector as an ONNX model, with the names of the LiteRT form.
+    """The detector as an ONNX model that takes a photo and answers as the SavedModel does.
 
-    In: ``image`` float32 ``[1, S, S, 3]``, RGB 0..255. Out: ``scores`` ``[1, A, C]`` and ``boxes``
-    ``[1, A, 4]``. Resize and suppression are the caller's: ONNX has no resize that filters as the
-    trained model's does.
+    In: ``input_tensor`` uint8 ``[1, H, W, 3]``, RGB, any size. Out: see ``Serving.detect``. One
+    NonMaxSuppression works within each label: all labels share an anchor's box.
     """
-    return convert(candidates_graph(serving), "image", OUTPUTS)
+    spec = square_spec(serving)
+    of_squares = convert(freeze(serving.detect_squares, spec), spec.name, OUTPUTS)
+    return take_photos(of_squares, serving.input_size)
 
 
 def convert(graph_def: Any, taken: str, given: Sequence[str]) -> bytes:
@@ -59,19 +60,6 @@ def _rename(graph: object, names: dict[str, str]) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
 
 
-def onnx_candidates(model: bytes) -> Callable[[Square], dict[str, NDArray[np.float32]]]:
-    """Run an ONNX model on squares: ``scores[A, C]`` and ``boxes[A, 4]``."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-
-    def run(square: Square) -> dict[str, NDArray[np.float32]]:
-        found = session.run(OUTPUTS, {"image": square[None].astype(np.float32)})
-        return {name: value[0] for name, value in zip(OUTPUTS, found, strict=True)}
-
-    return run
-
-
 class OnnxPictures:
     """An ONNX model on the disk that takes whole pictures and answers by the API's names."""
 
@@ -83,5 +71,5 @@ class OnnxPictures:
 
     def __call__(self, picture: NDArray[np.uint8]) -> Outputs:
         """The four outputs for a picture ``[H, W, 3]``, without their batch dimension."""
-        found = self._session.run(API_OUTPUTS, {"input_tensor": picture[None]})
-        return {name: value[0] for name, value in zip(API_OUTPUTS, found, strict=True)}
+        found = self._session.run(OUTPUTS, {"input_tensor": picture[None]})
+        return {name: value[0] for name, value in zip(OUTPUTS, found, strict=True)}

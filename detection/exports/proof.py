@@ -21,7 +21,7 @@ from detection.exports.check import (
 )
 from detection.exports.formats import SAME_NUMBERS, ExportFormat
 from detection.exports.litert import litert_candidates, square_spec
-from detection.exports.onnx_model import onnx_candidates
+from detection.exports.onnx_model import OnnxPictures
 from detection.exports.samples import Picture, Sample
 from detection.exports.saved_model import FrozenGraph, Outputs, SavedModel
 from detection.exports.serving import Serving
@@ -97,7 +97,9 @@ def open_export(form: ExportFormat, path: Path, serving: Serving) -> Detect:
         return _with_api(SavedModel(path), serving.label_map)
     if form.name == "frozen_graph":
         return _with_api(FrozenGraph(path), serving.label_map)
-    run = (onnx_candidates if form.name == "onnx" else litert_candidates)(path.read_bytes())
+    if form.name == "onnx":
+        return _with_api(OnnxPictures(path), serving.label_map)
+    run = litert_candidates(path.read_bytes())
 
     def detect(square: Picture) -> Found:
         outputs = run(square)

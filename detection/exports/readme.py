@@ -24,17 +24,22 @@ Finds: {labels}. Input: a photo, stretched to {side} x {side} pixels. Show boxes
 - `detect_with_litert.py` detects on a photo with numpy, pillow and ai-edge-litert alone:
   `python detect_with_litert.py photo.jpg`. It is short: take it into your own program.
   `detect_with_onnx.py`, where there is a `model.onnx`, does so with onnxruntime.
-- LiteRT and ONNX: `image` float32 `[1, {side}, {side}, 3]` in, RGB, 0 to 255; `scores`
-  `[1, boxes, labels]` and `boxes` `[1, boxes, 4]` (xmin, ymin, xmax, ymax, 0 to 1) out, before
-  suppression.
-- SavedModel and frozen graph: one uint8 photo of any size, `[1, height, width, 3]`, in
-  (`input_tensor`, `image_tensor:0`); `detection_boxes` (ymin, xmin, ymax, xmax, 0 to 1),
-  `detection_scores`, `detection_classes` (the ids of label_map.pbtxt) and `num_detections` out, as
-  the TensorFlow Object Detection API has them. Batches of more photos have to be fed one by one.
-
+- LiteRT: `image` float32 `[1, {side}, {side}, 3]` in, RGB, 0 to 255; `scores` `[1, boxes, labels]`
+  and `boxes` `[1, boxes, 4]` (xmin, ymin, xmax, ymax, 0 to 1) out, before suppression.
+- SavedModel, frozen graph and ONNX: one uint8 photo as it is, `[1, height, width, 3]`, RGB, in
+  (`input_tensor`, in the frozen graph `image_tensor:0`); `detection_boxes` (ymin, xmin, ymax, xmax,
+  0 to 1), `detection_scores`, `detection_classes` (the ids of label_map.pbtxt) and `num_detections`
+  out, as the TensorFlow Object Detection API has them, best first, padded with zeros. The
+  SavedModel and the frozen graph take batches of photos of one size.
+{older}
 ## How like the trained model each export is
 
 {proof}
+"""
+
+_OLDER_ONNX = """\
+- The `model.onnx` that is here is of an older form: it takes and gives what LiteRT does. Exported
+  again, it takes photos.
 """
 
 _ANY_SIZE_TEXT = """\
@@ -87,8 +92,19 @@ def bundle_readme(facts: dict[str, Any], artefacts: Sequence[Row], rows: Sequenc
         threshold=facts["score_threshold"],
         iou=facts["iou_threshold"],
         files=files,
+        older=_OLDER_ONNX if has_onnx_of_squares(facts, rows) else "",
         proof=_proof(rows) if rows else "They were not compared.",
     )
+
+
+def has_onnx_of_squares(facts: dict[str, Any], rows: Sequence[Row]) -> bool:
+    """Whether a bundle's ONNX is of the older form, without resize and suppression.
+
+    An SSD's that takes photos is compared on photos, too.
+    """
+    names = {row["artefact"] for row in rows}
+    is_ssd = facts.get("architecture", "ssd") == "ssd"
+    return is_ssd and "onnx" in names and "onnx, own resize" not in names
 
 
 def _proof(rows: Sequence[Row]) -> str:

@@ -24,6 +24,8 @@ class Serving:
             outputs, float32: ``detection_boxes`` ``[B, N, 4]`` (ymin, xmin, ymax, xmax, relative,
             clipped), ``detection_scores`` and ``detection_classes`` ``[B, N]`` (the label map's
             ids), ``num_detections`` ``[B]``; best first, padded with zeros.
+        detect_squares: the same of pictures that are stretched to the square, float32
+            ``[B, S, S, 3]``, RGB 0..255.
         candidates: a picture that is stretched to the square, float32 ``[1, S, S, 3]``, RGB
             0..255, to what stands before suppression: ``scores`` ``[1, A, C]`` in 0..1 and
             ``boxes`` ``[1, A, 4]`` (xmin, ymin, xmax, ymax, relative, not clipped).
@@ -34,4 +36,5 @@ class Serving:
     input_size: int
     iou_threshold: float
     detect: Callable[[tf.Tensor], Tensors]
+    detect_squares: Callable[[tf.Tensor], Tensors]
     candidates: Callable[[tf.Tensor], Tensors]

@@ -8,19 +8,22 @@ import sysconfig
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from detection import squares
+from detection.api_outputs import as_detections
 from detection.bases import BASES, DEFAULT_BASE, base_dir, find_base
-from detection.bundle import SNIPPETS, write_bundle
-from detection.exports.check import Candidates, Found, compare
+from detection.bundle import SNIPPETS, add_exports, write_bundle
+from detection.exports.check import Candidates, Comparison, Found, compare
 from detection.exports.formats import FORMATS, SAME_NUMBERS
 from detection.exports.samples import Sample
 from detection.inference import load_detector
 from detection.squares import squared
+from detection.types import Detection
 from tests.detection.test_export import IOU_THRESHOLD, LABELS, SIZE, make_model, make_picture
 
 pytest.importorskip("tensorflow")
@@ -105,8 +108,8 @@ def test_a_form_with_one_layer_wrong_is_refused(folder: Path, trained, tmp_path:
     damaged = numpy_helper.to_array(first) * np.float32(1.1)
     first.CopyFrom(numpy_helper.from_array(damaged, first.name))
     onnx.save(model, tmp_path / "model.onnx")
-    (comparison,) = prove(FORMATS["onnx"], tmp_path / "model.onnx", trained)
-    assert not comparison.agrees
+    comparisons = prove(FORMATS["onnx"], tmp_path / "model.onnx", trained)
+    assert [comparison.agrees for comparison in comparisons] == [False, False]
 
 
 def test_the_apis_names_are_all_that_the_frozen_graph_takes(folder: Path, trained) -> None:
@@ -143,36 +146,45 @@ def importable(folder: Path, packages: Sequence[str]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("snippet", "packages"),
-    [
-        ("detect_with_litert.py", ["numpy", "PIL", "pillow", "ai_edge_litert"]),
-        ("detect_with_onnx.py", ["numpy", "PIL", "pillow", "onnxruntime"]),
-    ],
-)
-def test_the_bundles_program_detects_without_boxloop(
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    snippet: str,
-    packages: list[str],
-) -> None:
-    skip_without_onnx(snippet)
-    monkeypatch.setattr(squares, "HAS_SIMD", False)  # the program stretches by Pillow
-    picture = make_picture(2, 200, 90)
-    Image.fromarray(picture).save(tmp_path / "photo.png")
-    program = (
-        "import runpy, sys; "
-        f"sys.path.append({str(importable(tmp_path / 'packages', packages))!r}); "
-        f"sys.argv = ['', {str(tmp_path / 'photo.png')!r}]; "
-        f"runpy.run_path({str(folder / snippet)!r}, run_name='__main__')"
+def told_by_program(
+    program: Path, runtime: str, picture: np.ndarray, work: Path
+) -> list[list[str]]:
+    """The columns of the lines that a bundle's program prints, with ``runtime`` but no Boxloop."""
+    Image.fromarray(picture).save(work / "photo.png")
+    packages = importable(work / "packages", ["numpy", "PIL", "pillow", runtime])
+    code = (
+        f"import runpy, sys; sys.path.append({str(packages)!r}); "
+        f"sys.argv = ['', {str(work / 'photo.png')!r}]; "
+        f"runpy.run_path({str(program)!r}, run_name='__main__')"
     )
     # Isolated, and without site-packages: nothing else can be imported.
-    command = [sys.executable, "-I", "-S", "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    lines = [line.split("\t") for line in done.stdout.splitlines()]
-    wanted = load_detector(folder).detect([picture], score_threshold=0.4)[0]
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def answers(form: str, folder: Path, picture: np.ndarray) -> list[Detection]:
+    """What the bundle finds in the picture from a score of 0.4 on; ONNX by its own resize."""
+    if form == "litert":
+        return load_detector(folder).detect([picture], score_threshold=0.4)[0]
+    from detection.exports.onnx_model import OnnxPictures
+
+    height, width = picture.shape[:2]
+    return as_detections(OnnxPictures(folder / "model.onnx")(picture), height, width, LABELS, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("form", "runtime"), [("litert", "ai_edge_litert"), ("onnx", "onnxruntime")]
+)
+def test_the_bundles_program_detects_without_boxloop(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, runtime: str
+) -> None:
+    skip_without_onnx(form)
+    monkeypatch.setattr(squares, "HAS_SIMD", False)  # LiteRT's program stretches by Pillow
+    picture = make_picture(2, 200, 90)
+    lines = told_by_program(folder / f"detect_with_{form}.py", runtime, picture, tmp_path)
+    wanted = answers(form, folder, picture)
     assert len(lines) == len(wanted) > 0
     for one in wanted:  # scores that are equal to four places come in any order
         told = np.array(
@@ -181,6 +193,27 @@ def test_the_bundles_program_detects_without_boxloop(
         nearest = told[np.abs(told[:, 1:] - one.xyxy).max(axis=1).argmin()]
         assert nearest[0] == pytest.approx(one.score, abs=2e-4)
         np.testing.assert_allclose(nearest[1:], one.xyxy, atol=0.05)
+
+
+def test_an_onnx_of_the_older_form_keeps_its_program_until_it_is_made_again(
+    tmp_path: Path,
+) -> None:
+    def row(name: str) -> dict[str, Any]:
+        nothing = np.empty(0, np.float64)
+        return Comparison(name, SAME_NUMBERS, 3, nothing, nothing, lost=0).as_json()
+
+    program, readme = tmp_path / "detect_with_onnx.py", tmp_path / "README.md"
+    program.write_text("# for squares")
+    (tmp_path / "model.onnx").write_bytes(b"of squares")
+    (tmp_path / "model.tflite").write_bytes(b"a model")
+    facts = {"input_size": SIZE, "score_threshold": 0.4, "iou_threshold": IOU_THRESHOLD}
+    write_bundle(tmp_path, facts=facts, metrics={"exports": [row("onnx")]}, label_map=LABELS)
+    add_exports(tmp_path, [row("litert_float16")])
+    assert program.read_text() == "# for squares"
+    assert "`model.onnx` that is here is of an older form" in readme.read_text()
+    add_exports(tmp_path, [row("onnx"), row("onnx, own resize")])
+    assert '"input_tensor"' in program.read_text()
+    assert "older form" not in readme.read_text()
 
 
 def test_the_programs_are_short() -> None:

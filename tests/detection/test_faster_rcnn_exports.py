@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image
 
 from detection.__main__ import main
 from detection.api_outputs import as_detections
+from detection.bundle import write_bundle
 from detection.export import export_more
 from detection.exports.check import Candidates, Found, compare
 from detection.exports.formats import FORMATS, SAME_NUMBERS, Tolerance
@@ -37,7 +37,7 @@ from detection.models.faster_rcnn.resize import resize_images
 from detection.models.faster_rcnn.serving import numbered_label_map, serve
 from detection.types import Box, LabelledImage
 from tests.detection.faster_rcnn_tiny import decided_model
-from tests.detection.test_export_forms import importable
+from tests.detection.test_export_forms import told_by_program
 
 SHARED = Path(os.environ.get("BOXLOOP_SHARED", Path(__file__).parents[3] / "shared"))
 REFERENCE = SHARED / "reference" / "odapi" / "faster_rcnn_inception_v2"
@@ -181,18 +181,8 @@ def test_the_bundles_program_detects_a_photo_without_boxloop(
         pytest.skip("ONNX is not installed")
     packages = {"litert": "ai_edge_litert", "onnx": "onnxruntime"}
     picture = noise(200, 90)
-    Image.fromarray(picture).save(tmp_path / "photo.png")
-    found_in = importable(tmp_path / "packages", ["numpy", "PIL", "pillow", packages[runtime]])
-    program = (
-        f"import runpy, sys; sys.path.append({str(found_in)!r}); "
-        f"sys.argv = ['', {str(tmp_path / 'photo.png')!r}]; "
-        f"runpy.run_path({str(bundle / f'detect_with_{runtime}.py')!r}, run_name='__main__')"
-    )
-    # Isolated, and without site-packages: nothing else can be imported.
-    command = [sys.executable, "-I", "-S", "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    program = bundle / f"detect_with_{runtime}.py"
+    lines = told_by_program(program, packages[runtime], picture, tmp_path)
     outputs = OPENED[runtime](bundle / FORMATS[runtime].path)(picture)
     wanted = as_detections(outputs, 200, 90, LABELS, 0.4)
     assert len(lines) == len(wanted) > 5
@@ -200,6 +190,25 @@ def test_the_bundles_program_detects_a_photo_without_boxloop(
         assert line[0] == one.label
         assert float(line[1]) == pytest.approx(one.score, abs=1e-4)
         np.testing.assert_allclose([float(side) for side in line[2:]], one.xyxy, atol=0.01)
+
+
+def test_the_program_stops_where_only_padding_follows(model: FasterRcnn, tmp_path: Path) -> None:
+    config = replace(model.config, max_detections=100, max_detections_per_class=100)
+    roomy = FasterRcnn(config)
+    roomy.set_weights(model.get_weights())
+    write_export(roomy, LABELS, "litert", tmp_path / "model.tflite")
+    facts = {
+        "architecture": "faster_rcnn",
+        "input_size": 64,
+        "score_threshold": 0.0,
+        "iou_threshold": config.iou_threshold,
+    }
+    write_bundle(tmp_path, facts=facts, metrics={}, label_map=LABELS)
+    picture = noise(90, 70)
+    count = int(serve(roomy, picture[None], IDS)["num_detections"][0])
+    program = tmp_path / "detect_with_litert.py"
+    lines = told_by_program(program, "ai_edge_litert", picture, tmp_path)
+    assert 10 < len(lines) == count < 50
 
 
 @pytest.mark.parametrize("fault", ["weight", "threshold"])

@@ -16,9 +16,10 @@ facts = json.loads((here / "model.json").read_text(encoding="utf-8"))
 labels = {item["id"]: item for item in facts["labels"]}
 photo = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
 model = onnxruntime.InferenceSession(here / "model.onnx", providers=["CPUExecutionProvider"])
-names = ["detection_boxes", "detection_scores", "detection_classes"]  # resize, NMS are in the model
-found = model.run(names, {"input_tensor": np.asarray(photo)[None]})
-for box, score, label in zip(*(values[0] for values in found), strict=True):
+names = ["num_detections", "detection_boxes", "detection_scores", "detection_classes"]
+outputs = model.run(names, {"input_tensor": np.asarray(photo)[None]})  # resize and NMS are in it
+found, *detections = (values[0] for values in outputs)
+for box, score, label in zip(*(values[: int(found)] for values in detections), strict=True):
     item = labels[int(label)]
     if score >= item.get("score_threshold", facts["score_threshold"]):
         pixels = box[[1, 0, 3, 2]] * (photo.size * 2)

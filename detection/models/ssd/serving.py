@@ -38,12 +38,15 @@ def ssd_serving(
             "boxes": box_coder.decode(outputs["box_codes"], anchors),
         }
 
-    def detect(pictures: tf.Tensor) -> Tensors:
-        images = tf.image.resize(pictures, (input_size, input_size), antialias=True)
-        found = candidates(tf.round(images))
+    def detect_squares(squares: tf.Tensor) -> Tensors:
+        found = candidates(squares)
         return _select(found["boxes"], found["scores"], class_ids, iou_threshold)
 
-    return Serving(model, label_map, input_size, iou_threshold, detect, candidates)
+    def detect(pictures: tf.Tensor) -> Tensors:
+        images = tf.image.resize(pictures, (input_size, input_size), antialias=True)
+        return detect_squares(tf.round(images))
+
+    return Serving(model, label_map, input_size, iou_threshold, detect, detect_squares, candidates)
 
 
 def _select(
