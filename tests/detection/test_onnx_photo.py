@@ -68,9 +68,13 @@ def test_a_photo_is_stretched_as_pillow_does(
     photo = noise(*size)
     found, wanted = stretch(photo), squared(photo, SIZE).astype(np.float32)
     np.testing.assert_array_equal(found, np.round(found))
-    # Pillow rounds after the first direction, by half a unit at most, and the weights of the
-    # second one add up to 1: so the two lie within a half before they are rounded, 1 after.
-    assert np.abs(found - wanted).max() <= (0 if size == (SIZE, SIZE) else 1)
+    # Where a value lies near a half, the last bits of the weights decide how it is rounded after
+    # the first direction. The second one's weights add up to 1: so the two differ by less than 1
+    # before they are rounded again, and by 1 at most after.
+    differences = np.abs(found - wanted)
+    assert differences.max() <= (0 if size == (SIZE, SIZE) else 1)
+    if min(size) > 2 * SIZE:  # as photos are; of enlarged ones many values lie at a half exactly
+        assert (differences > 0).mean() < 0.01
 
 
 # -- the selection, in ONNX Runtime -----------------------------------------------------------
