@@ -172,7 +172,7 @@ def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Even
     records, label_map = _records(options, reporter, stop)
     # TensorFlow is loaded only now: what is wrong above is said at once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    prepare_cpu()
+    prepare_cpu(mixed=options.precision == "mixed")
     from detection.training.loop import train
 
     train(options.out, records, label_map, settings, reporter, stop)

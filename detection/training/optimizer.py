@@ -39,7 +39,9 @@ class AdamW:
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Take one step along ``gradients``, which are in the order of the variables."""
-        norm = tf.sqrt(2.0 * tf.add_n([tf.nn.l2_loss(gradient) for gradient in gradients]))
+        # Stacked, for tf.add_n adds in no fixed order (see ``step.add_in_order``).
+        squares = tf.stack([tf.nn.l2_loss(gradient) for gradient in gradients])
+        norm = tf.sqrt(2.0 * tf.reduce_sum(squares))
         scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
         step = tf.cast(self.step.assign_add(1), tf.float32)
         for gradient, variable, decayed, first, second in zip(

@@ -39,6 +39,7 @@ class GradientStep:
         strategy: tf.distribute.Strategy | None = None,
         clip_norm: float = CLIP_NORM,
     ) -> None:
+        add_in_order()
         self.model = model
         self._strategy = strategy or tf.distribute.get_strategy()
         # Keras wraps TensorFlow's variables; the graph below is built of the latter.
@@ -88,11 +89,16 @@ class GradientStep:
         if replicas > 1:
             first = context.replica_id_in_sync_group
             batch = {name: values[first::replicas] for name, values in batch.items()}
-        with tf.GradientTape() as tape:
-            loss = self.loss(batch, training=True)
-        gradients = tape.gradient(loss, self._trainable)
         if replicas > 1:
+            with tf.GradientTape() as tape:
+                loss = self.loss(batch, training=True)
+            gradients = tape.gradient(loss, self._trainable)
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        else:
+            loss = self.loss(batch, training=True)
+            # What a tensor gets from several uses is added two by two; a tape adds it by one AddN.
+            by_twos = tf.AggregationMethod.EXPERIMENTAL_TREE
+            gradients = tf.gradients(loss, self._trainable, aggregation_method=by_twos)
         self.optimizer.apply(gradients, learning_rate)
         step = tf.cast(self.optimizer.step, tf.float32)
         decay = tf.minimum(AVERAGE_DECAY, (1.0 + step) / (10.0 + step))
@@ -121,6 +127,15 @@ class GradientStep:
         """The averaged weights by the model's own names: what is evaluated and exported."""
         pairs = zip(self.model.weights, self._average, strict=True)
         return {variable.path: average.numpy() for variable, average in pairs}
+
+
+def add_in_order() -> None:
+    """Keep TensorFlow from joining sums to one AddN, for the whole process.
+
+    AddN adds in the order in which its parts are ready. That changes the last bit from run to run,
+    and a hundred steps later the run. Sums of two are the same in either order.
+    """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
 class TrainingStep(GradientStep):

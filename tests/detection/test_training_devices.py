@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +46,41 @@ def losses(strategy):
 two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 print(json.dumps([two.num_replicas_in_sync, losses(two), losses(tf.distribute.get_strategy())]))
 """
+
+
+MIXED = """
+from detection.training.cpu import prepare_cpu
+prepare_cpu(mixed=True)
+import json
+import keras
+from detection.augmentation import Augmentation
+from detection.input_pipeline import sample_order, training_batches
+from detection.models.ssd.detector import build_detector
+from detection.training.devices import dtype_policy, precision_policy
+from detection.training.step import TrainingStep
+from tests.detection.synthetic import scene_split
+keras.utils.set_random_seed(3)
+with dtype_policy(precision_policy("mixed")):
+    step = TrainingStep(build_detector(2, 96, width=0.25), 96)
+batches = training_batches(
+    scene_split(4, 96), sample_order(4, 160, 5), batch_size=4, input_size=96, seed=1,
+    augmentation=Augmentation())
+losses = [step(batch, 2e-3) for batch in batches]
+computed = step.model.get_layer("Conv").compute_dtype
+print(json.dumps([losses, computed, sorted({str(one.dtype) for one in step.model.weights})]))
+"""
+
+
+def test_mixed_precision_learns_in_float32_weights() -> None:
+    # Another test may have chosen oneDNN's kernels for this process.
+    env = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    command = [sys.executable, "-c", MIXED]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    losses, computed, kept = json.loads(done.stdout.splitlines()[-1])
+    assert all(map(math.isfinite, losses))
+    assert sum(losses[-4:]) < sum(losses[:4])
+    assert (computed, kept) == ("bfloat16", ["float32"])
 
 
 def test_two_replicas_learn_as_one_device_does() -> None:

@@ -36,7 +36,7 @@ def propose(
         max_per_class=config.max_proposals,
         max_total=config.max_proposals,
     )
-    return proposals, count
+    return tf.stop_gradient(proposals), count
 
 
 def relative(boxes_yxyx: tf.Tensor, image_shapes: tf.Tensor) -> tf.Tensor:

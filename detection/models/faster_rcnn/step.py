@@ -18,7 +18,7 @@ def batch_loss(model: FasterRcnn, batch: Tensors, seed: int) -> tf.Tensor:
     drawn = tf.stack([tf.constant(seed, tf.int64), batch["sample"][0]])
     truth = ground_truth(batch)
     losses = detection_losses(model, batch["images"], batch["shapes"], truth, drawn)
-    return tf.add_n(list(losses.values()))
+    return tf.reduce_sum(tf.stack(list(losses.values())))
 
 
 def ground_truth(batch: Tensors) -> GroundTruth:
