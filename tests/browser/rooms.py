@@ -25,7 +25,9 @@ from webapp.projects.models import Project
 from webapp.training.models import EpochMetrics, LogLine, TrainedModel, TrainingRun
 
 User = auth.get_user_model()
-user = User.objects.create_superuser("rooms", password="a long pass phrase", first_name="Mira")
+# Each module that asks for rooms has its own.
+name = f"rooms-{User.objects.count()}"
+user = User.objects.create_superuser(name, password="a long pass phrase", first_name="Mira")
 project = Project.objects.create(name="Boards", created_by=user)
 project.admit(user, "owner")
 empty = Project.objects.create(name="Nothing yet", created_by=user)
@@ -199,5 +201,6 @@ class Rooms:
 
 
 def make_rooms(product: Product) -> Rooms:
+    """A person of their own, with a project that has all of that."""
     made: dict[str, Any] = json.loads(product.shell(MAKE).splitlines()[-1])
     return Rooms(**made)
