@@ -46,8 +46,10 @@ def make_split(side: int) -> Any:
     )
 
 
-def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
-    """Train ``steps`` steps as a run does."""
+def measure(
+    steps: int, batch_size: int, input_size: int, widths: dict[str, int] | None = None
+) -> dict[str, float]:
+    """Train ``steps`` steps as a run does; with ``widths``, as one whose model was pruned so."""
     from detection.training.cpu import prepare_cpu
 
     prepare_cpu()
@@ -59,7 +61,7 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     from detection.training.pointwise import learn_by_matrix_products
     from detection.training.step import TrainingStep
 
-    model = build_detector(NUM_LABELS, input_size)
+    model = build_detector(NUM_LABELS, input_size, widths=widths)
     freeze_early_layers(model)
     learn_by_matrix_products(model)
     step = TrainingStep(model, input_size)
@@ -96,11 +98,23 @@ def measure(steps: int, batch_size: int, input_size: int) -> dict[str, float]:
     }
 
 
+def widths_of_run(folder: Path) -> dict[str, int]:
+    """The widths that pruning left in a run's model. Raises ExportError where there is none."""
+    from detection.export import load_trained
+    from detection.models.ssd.pruning import widths_of
+
+    bundle = folder if (folder / "model.json").is_file() else folder / "model"
+    return widths_of(load_trained(bundle)[0])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="How fast training is.")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--input-size", type=int, default=300)
+    parser.add_argument(
+        "--pruned", type=Path, metavar="RUN", help="measure a model as thin as that of RUN, too"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -118,6 +132,16 @@ def main() -> int:
     print(f"a matrix product    {found['matrix_product_gflops']:8.0f} GFLOP/s")
     print(f"until the 5th step  {found['seconds_to_start']:8.1f} s")
     print(f"memory at most      {found['memory_bytes'] / 1e9:8.2f} GB")
+    if options.pruned is not None:
+        widths = widths_of_run(options.pruned)
+        thin = measure(options.steps, options.batch_size, options.input_size, widths)
+        ratio = thin["seconds_a_step"] / found["seconds_a_step"]
+        cpu_ratio = thin["cpu_seconds_a_step"] / found["cpu_seconds_a_step"]
+        print(
+            f"pruned as {options.pruned}: {thin['images_per_second']:.1f} images a second; a step "
+            f"takes {ratio:.2f} of the time, {cpu_ratio:.2f} of the CPU time"
+        )
+        found |= {f"pruned_{name}": value for name, value in thin.items()}
     if options.json is not None:
         options.json.write_text(json.dumps(vars(options) | found, indent=1, default=str))
     return 0

@@ -26,9 +26,9 @@ from detection.downloads import (
 )
 
 DEFAULT_BASE = "ssdlite_mobilenet_v2_coco"
-# The random changes of the pictures that each kind of detector is trained with.
+# What can be switched for each kind of detector: random changes of the pictures, and pruning.
 CHANGES = {
-    "ssd": frozenset({"flip", "vertical_flip", "crop", "colour", "mosaic"}),
+    "ssd": frozenset({"flip", "vertical_flip", "crop", "colour", "mosaic", "prune"}),
     "faster_rcnn": frozenset({"flip", "vertical_flip", "colour"}),
 }
 _ROW = "base.json"

@@ -91,7 +91,7 @@ def trainer_command(run: TrainingRun, folder: Path) -> list[str]:
         command += ["--epochs", str(run.epochs_asked)]
     elif run.minutes_asked:
         command += ["--minutes", str(run.minutes_asked)]
-    for name in ("flip", "crop", "colour"):
+    for name in ("flip", "crop", "colour", "prune"):
         if not getattr(run, name):
             command.append(f"--no-{name}")
     for name in ("vertical_flip", "mosaic"):

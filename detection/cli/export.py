@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from detection.bases import BASES, base_dir
 from detection.bundle import bundle_facts
-from detection.exports.formats import FORMATS, ExportFormat
+from detection.exports.formats import FORMATS, NOT_CARRIED, ExportFormat
 from detection.inference import DetectorError, load_detector
 from detection.label_map import LabelMap, write_label_map
 
@@ -219,13 +219,12 @@ def _make(options: argparse.Namespace, form: ExportFormat, bundle: Path, path: P
 
 
 def _refuse_impossible(bundle: Path, form: ExportFormat) -> None:
-    """Raise ExportRefused where the bundle says that its kind of model has no such form.
-
-    A Faster R-CNN's may be of a time when it had fewer: its exporter says it then.
-    """
+    """Raise ExportRefused where the bundle's kind of model, or its training, has no such form."""
     facts = bundle_facts(bundle)
-    why = (facts.get("not_exported") or {}).get(form.name)
-    if why and facts.get("architecture") != "faster_rcnn":
+    # A bundle of an older version may name forms that its kind is to be had in since.
+    known = NOT_CARRIED.get(str(facts.get("architecture")))
+    why = (facts.get("not_exported") or {} if known is None else known).get(form.name)
+    if why:
         raise ExportRefused(str(why))
 
 

@@ -86,6 +86,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     changes.add_argument(
         "--mosaic", action="store_true", help="show half of the images as parts of four"
     )
+    parser.add_argument(
+        "--no-prune",
+        action="store_true",
+        help="keep the base's channels that these pictures hardly use (slower, more general)",
+    )
     parser.add_argument("--revision", help=argparse.SUPPRESS)
     parser.add_argument(
         "--events", action="store_true", help="one JSON object a line, for programs"
@@ -161,6 +166,7 @@ def _train(options: argparse.Namespace, reporter: Reporter, stop: threading.Even
         vertical_flip=options.vertical_flip,
         crop=not options.no_crop,
         colour=not options.no_colour,
+        prune=not options.no_prune,
         mosaic=options.mosaic,
         patience=options.patience,
         precision=options.precision,

@@ -92,3 +92,12 @@ FORMATS = {
         ),
     )
 }  # fmt: skip
+
+_ROUNDED = (
+    "Rounded weights move a Faster R-CNN's proposals, and with them what its second stage sees: no "
+    "box could be held against the trained model's. Use LiteRT in float32."
+)
+# The kinds of detector that cannot be had in some form, and why not, by the form's name.
+NOT_CARRIED: dict[str, dict[str, str]] = {
+    "faster_rcnn": {"litert_float16": _ROUNDED, "litert_int8": _ROUNDED},
+}

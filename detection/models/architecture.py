@@ -71,9 +71,24 @@ class Architecture(Protocol):
         ...
 
     def start_model(
-        self, num_classes: int, settings: TrainingSettings, input_size: int, batch_size: int
+        self,
+        num_classes: int,
+        settings: TrainingSettings,
+        input_size: int,
+        batch_size: int,
+        *,
+        data: RunData,
+        state: dict[str, np.ndarray] | None,
     ) -> keras.Model:
-        """The base with new class predictors; ``batch_size`` is that of one device."""
+        """The base with new class predictors; ``batch_size`` is that of one device.
+
+        It may be fitted to the run's ``data``. ``state`` is that of a run that goes on
+        (``Step.state``), which is restored afterwards: the model must be one that it fits.
+        """
+        ...
+
+    def about_start(self, model: keras.Model) -> str:
+        """A sentence on what ``start_model`` made, for the run's log, or none."""
         ...
 
     def make_step(
@@ -98,8 +113,10 @@ class Architecture(Protocol):
         ...
 
     def make_judge(
-        self, label_map: LabelMap, settings: TrainingSettings, input_size: int
-    ) -> Judge: ...
+        self, model: keras.Model, label_map: LabelMap, settings: TrainingSettings, input_size: int
+    ) -> Judge:
+        """One that takes the weights of ``model``, as ``start_model`` made it."""
+        ...
 
     def export(
         self,

@@ -132,10 +132,19 @@ class _Run:
             )
         with strategy.scope():
             self.model = self.architecture.start_model(
-                len(data.label_map), settings, input_size, self.batch_size // replicas
+                len(data.label_map),
+                settings,
+                input_size,
+                self.batch_size // replicas,
+                data=data,
+                state=last,
             )
+        if words := self.architecture.about_start(self.model):
+            reporter.tell("log", message=words)
         self.step = self.architecture.make_step(self.model, settings, input_size, strategy)
-        self.validator = self.architecture.make_judge(data.label_map, settings, input_size)
+        self.validator = self.architecture.make_judge(
+            self.model, data.label_map, settings, input_size
+        )
         self._take_up(last)
         self.truth = data.val_truth()
         self.saved = -math.inf

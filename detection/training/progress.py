@@ -20,6 +20,7 @@ _WORDS = {
     "crop": "cropping",
     "colour": "colour changes",
     "mosaic": "mosaics",
+    "prune": "pruning",
     "patience": "--patience",
     "precision": "--precision",
     "learning_rate": "--learning-rate",

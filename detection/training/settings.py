@@ -36,6 +36,8 @@ class TrainingSettings:
         epochs, minutes: with neither, `automatic_epochs` decides.
         input_size: pixels a side; None: chosen by the boxes' sizes (`choose_input_size`).
         flip, vertical_flip, crop, colour, mosaic: the random changes that pictures go through.
+        prune: leave out channels that the training pictures do not need (see
+            `detection.models.ssd.pruning`).
         patience: end after so many evaluations without a better AP; None: `automatic_patience`;
             0: never.
         precision: "auto", "float32" or "mixed" (bfloat16 where it is safe).
@@ -52,6 +54,7 @@ class TrainingSettings:
     crop: bool = True
     colour: bool = True
     mosaic: bool = False
+    prune: bool = True
     patience: int | None = None
     precision: str = "auto"
     learning_rate: float = 1e-3

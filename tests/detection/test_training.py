@@ -113,18 +113,18 @@ def test_the_input_size_goes_by_the_small_boxes():
         return choose_input_size([("cat", side) for side in sides])
 
     assert choose_input_size([]) == 300
-    assert of_one_label([0.07] * 100) == 300  # 21 pixels
-    assert of_one_label([0.055] * 100) == 384  # 16.5 pixels at 300, 21.1 at 384
-    assert of_one_label([0.045] * 100) == 448
+    assert of_one_label([0.085] * 100) == 300  # 25.5 pixels
+    assert of_one_label([0.065] * 100) == 384  # 19.5 pixels at 300, 25 at 384
+    assert of_one_label([0.055] * 100) == 448
     assert of_one_label([0.01] * 100) == 512
     assert of_one_label([0.01] * 5 + [0.3] * 95) == 300  # these few may be missed
 
 
 def test_a_label_of_small_things_counts_among_many_large_ones():
     large = [("cell", 0.3)] * 1000
-    assert choose_input_size([*large, *[("platelet", 0.055)] * 10]) == 384
+    assert choose_input_size([*large, *[("platelet", 0.055)] * 10]) == 448
     assert choose_input_size([*large, *[("speck", 0.01)] * 9]) == 300  # too few to say
-    assert choose_input_size([("platelet", 0.055)] * 3) == 384  # all that there is
+    assert choose_input_size([("platelet", 0.055)] * 3) == 448  # all that there is
 
 
 # -- the pipeline --------------------------------------------------------------------------------

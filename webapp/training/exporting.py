@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from detection.exports.formats import FORMATS, ExportFormat
+from detection.bases import BASES
+from detection.exports.formats import FORMATS, NOT_CARRIED, ExportFormat
 from webapp.leases import Status
 from webapp.training.bundle import Artefact, artefacts_of
 from webapp.training.export_models import ModelExport
@@ -20,11 +21,17 @@ ACTIVE = [Status.QUEUED, Status.RUNNING]
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A form that the bundle lacks. `why_not` says, where that is known, why it cannot be had."""
+    """A form that the bundle lacks.
+
+    Attributes:
+        why_not: why the training could not make it, or why its kind of detector never can.
+        is_possible: whether it is worth another try.
+    """
 
     form: ExportFormat
     latest: ModelExport | None
     why_not: str
+    is_possible: bool
 
     @property
     def is_active(self) -> bool:
@@ -76,12 +83,25 @@ def offers_of(model: TrainedModel) -> list[Offer]:
     latest: dict[str, ModelExport] = {}
     for row in model.exports.order_by("pk"):
         latest[row.form] = row
-    refused = model.metrics.get("not_exported") or {}
+    # What an older version wrote of a kind's limits need not hold any more.
+    limits = NOT_CARRIED.get(_architecture(model))
+    refused = model.metrics.get("not_exported") or {} if limits is None else limits
     return [
-        Offer(form, latest.get(form.name), str(refused.get(form.name, "")))
+        Offer(
+            form,
+            latest.get(form.name),
+            str(refused.get(form.name, "")),
+            is_possible=limits is None or form.name not in limits,
+        )
         for form in FORMATS.values()
         if form.path not in held
     ]
+
+
+def _architecture(model: TrainedModel) -> str:
+    """The kind of detector; a base that was removed since no longer tells it."""
+    base = BASES.get(model.base)
+    return str(model.metrics.get("architecture") or (base.architecture if base else ""))
 
 
 def ask_for(model: TrainedModel, form: ExportFormat, user: AbstractBaseUser) -> ModelExport:

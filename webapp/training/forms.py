@@ -20,7 +20,7 @@ INPUT_SIZES = [
     (512, "512 px, smallest things, slowest"),
 ]
 NOW = "now"
-CHANGES = ("flip", "vertical_flip", "crop", "colour", "mosaic")
+CHANGES = ("flip", "vertical_flip", "crop", "colour", "mosaic", "prune")
 SWITCHES = (*CHANGES, "early_stop")
 
 
@@ -42,6 +42,7 @@ class TrainForm(forms.Form):
     crop = forms.BooleanField(required=False, initial=True)
     colour = forms.BooleanField(required=False, initial=True)
     mosaic = forms.BooleanField(required=False, initial=False)
+    prune = forms.BooleanField(required=False, initial=True)
     early_stop = forms.BooleanField(required=False, initial=True)
 
     def __init__(self, project: Project, bases: list[str], *args: Any, **kwargs: Any) -> None:

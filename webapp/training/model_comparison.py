@@ -24,6 +24,7 @@ CHANGES = {
     "crop": "cropping",
     "colour": "colour",
     "mosaic": "mosaic",
+    "prune": "pruning",
     "early_stop": "early end",
 }
 

@@ -39,6 +39,8 @@ class TrainingRun(LeasedRow):
     crop = models.BooleanField(default=True)
     colour = models.BooleanField(default=True)
     mosaic = models.BooleanField(default=False)
+    # Leave out channels of the base that the images hardly use.
+    prune = models.BooleanField(default=True)
     early_stop = models.BooleanField(default=True)
 
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.WAITING)

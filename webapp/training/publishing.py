@@ -18,6 +18,7 @@ def publish_model(run: TrainingRun, bundle: Path) -> TrainedModel:
     facts = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
     metrics = json.loads((bundle / "metrics.json").read_text(encoding="utf-8"))
     metrics["worst"] = with_image_ids(run, metrics.get("worst") or [])
+    metrics["architecture"] = facts.get("architecture", "ssd")
     metrics["not_exported"] = facts.get("not_exported") or {}
     model = TrainedModel.objects.filter(run=run).first() or TrainedModel(
         project_id=run.project_id, run=run

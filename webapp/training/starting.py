@@ -33,7 +33,7 @@ def start_run(
     """Queue a run on `revision`, or on the working set, frozen now. Raises NotTrainable.
 
     Without an `input_size` the trainer chooses it. `switches`: flip, vertical_flip, crop, colour,
-    mosaic and early_stop, as `TrainingRun` has them.
+    mosaic, prune and early_stop, as `TrainingRun` has them.
     """
     if base not in BASES:
         raise NotTrainable(f"There is no base {base!r}. Choose one of {', '.join(BASES)}.")

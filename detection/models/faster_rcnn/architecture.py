@@ -57,7 +57,14 @@ class FasterRcnnKind:
         return replace(data, train=train, val=val)
 
     def start_model(
-        self, num_classes: int, settings: TrainingSettings, input_size: int, batch_size: int
+        self,
+        num_classes: int,
+        settings: TrainingSettings,
+        input_size: int,
+        batch_size: int,
+        *,
+        data: RunData,
+        state: dict[str, NDArray[Any]] | None,
     ) -> FasterRcnn:
         config = run_config(settings.base, num_classes, input_size)
         with dtype_policy(precision_policy(settings.precision)):
@@ -65,6 +72,9 @@ class FasterRcnnKind:
         with opened(weights_dir(settings.base)) as (prefix, _):
             load_checkpoint(model, prefix, new_classes=True)
         return model
+
+    def about_start(self, model: keras.Model) -> str:
+        return ""
 
     def make_step(
         self,
@@ -98,7 +108,9 @@ class FasterRcnnKind:
             first_sample=first_sample,
         )
 
-    def make_judge(self, label_map: LabelMap, settings: TrainingSettings, input_size: int) -> Judge:
+    def make_judge(
+        self, model: keras.Model, label_map: LabelMap, settings: TrainingSettings, input_size: int
+    ) -> Judge:
         return Judge(FasterRcnn(run_config(settings.base, len(label_map), input_size)), label_map)
 
     def export(

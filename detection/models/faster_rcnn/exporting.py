@@ -16,7 +16,7 @@ import tensorflow as tf
 from detection.bundle import add_exports, write_bundle
 from detection.export import ExportError, load_trained, replace_folder, write_checkpoint
 from detection.exports.check import Comparison
-from detection.exports.formats import ExportFormat
+from detection.exports.formats import NOT_CARRIED, ExportFormat
 from detection.exports.graphs import as_module, freeze
 from detection.exports.making import refuse_without_onnx
 from detection.exports.onnx_model import convert
@@ -29,12 +29,8 @@ from detection.models.faster_rcnn.proof import TrainedAnswers, prove
 from detection.models.faster_rcnn.serving import serve
 from detection.models.faster_rcnn.winograd import convolve_by_winograd
 
-_ROUNDED = (
-    "Rounded weights move a Faster R-CNN's proposals, and with them what its second stage sees: no "
-    "box could be held against the trained model's. Use LiteRT in float32."
-)
 _ONE = tf.TensorSpec([1, None, None, 3], tf.uint8, name="input_tensor")
-NOT_EXPORTED = {"litert_float16": _ROUNDED, "litert_int8": _ROUNDED}
+NOT_EXPORTED = NOT_CARRIED["faster_rcnn"]
 
 
 def export_bundle(

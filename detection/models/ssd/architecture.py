@@ -15,11 +15,12 @@ from detection.augmentation import Augmentation
 from detection.bases import Base
 from detection.export import export_bundle
 from detection.exports.samples import Sample
-from detection.input_pipeline import training_batches
+from detection.input_pipeline import sample_order, training_batches
 from detection.label_map import LabelMap
 from detection.models.architecture import Batch
 from detection.models.ssd.detector import build_detector
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
+from detection.models.ssd.pruning import PICTURES, share_kept, widths_of
 from detection.models.ssd.published import write_base_bundle
 from detection.picture_cache import CachedSplit
 from detection.training.data import RunData, load_data, relative_sides
@@ -47,9 +48,30 @@ class Ssd:
         return load_data(records, label_map, cache, input_size, on_picture)
 
     def start_model(
-        self, num_classes: int, settings: TrainingSettings, input_size: int, batch_size: int
+        self,
+        num_classes: int,
+        settings: TrainingSettings,
+        input_size: int,
+        batch_size: int,
+        *,
+        data: RunData,
+        state: dict[str, NDArray[Any]] | None,
     ) -> keras.Model:
-        return start_model(num_classes, settings, input_size, batch_size)
+        order = sample_order(data.train.num_images, PICTURES, settings.seed)
+        batches = self.batches(
+            data.train, order, settings, input_size=input_size, batch_size=8, first_sample=0
+        )
+        views = (batch["images"] for batch in batches)
+        return start_model(num_classes, settings, input_size, batch_size, views, state)
+
+    def about_start(self, model: keras.Model) -> str:
+        share = share_kept(model)
+        if share == 1.0:
+            return ""
+        return (
+            f"{share:.0%} of the channels inside the base's blocks are kept; these pictures hardly "
+            "use the others."
+        )
 
     def make_step(
         self,
@@ -88,9 +110,10 @@ class Ssd:
         )
 
     def make_judge(
-        self, label_map: LabelMap, settings: TrainingSettings, input_size: int
+        self, model: keras.Model, label_map: LabelMap, settings: TrainingSettings, input_size: int
     ) -> Validator:
-        return Validator(build_detector(len(label_map), input_size), label_map, input_size)
+        copy = build_detector(len(label_map), input_size, widths=widths_of(model))
+        return Validator(copy, label_map, input_size)
 
     def export(
         self,

@@ -7,6 +7,8 @@ follow the published graph (``expanded_conv_13/expand`` is ``expanded_conv_13_ex
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
 # (output channels, stride of the first block, repeats); expansion 6, but 1 for the first block.
@@ -20,6 +22,7 @@ STAGES = (
     (320, 1, 1),
 )
 EXPANSION = 6
+STEM_CHANNELS = 32
 # (channels of the 1x1 squeeze, channels out) of the stride-2 layers that follow the backbone.
 EXTRA_LAYERS = ((256, 512), (128, 256), (128, 256), (64, 128))
 STRIDE_16_BLOCK = 13
@@ -34,6 +37,21 @@ def is_early(layer_name: str) -> bool:
     """Whether the layer sees the image at stride 4 or finer."""
     name = layer_name.removesuffix("_relu")
     return name == STEM or name.rpartition("_")[0] in EARLY_BLOCKS
+
+
+def block_name(index: int) -> str:
+    """The published name of a block: the first has no number."""
+    return f"expanded_conv_{index}" if index else "expanded_conv"
+
+
+def published_widths() -> dict[str, int]:
+    """Channels inside each block, before its projection, by the block's name."""
+    widths, channels = {block_name(0): STEM_CHANNELS}, STAGES[0][0]
+    for filters, _, repeats in STAGES[1:]:
+        for _ in range(repeats):
+            widths[block_name(len(widths))] = channels * EXPANSION
+            channels = filters
+    return widths
 
 
 def _scaled(channels: int, width: float) -> int:
@@ -59,12 +77,13 @@ def _depthwise(x: keras.KerasTensor, name: str, stride: int = 1) -> keras.KerasT
 
 
 def _inverted_residual(
-    x: keras.KerasTensor, index: int, filters: int, stride: int
+    x: keras.KerasTensor, index: int, filters: int, stride: int, expanded_channels: int | None
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """One block; returns its output and its expanded features (after ReLU6)."""
-    name = f"expanded_conv_{index}" if index else "expanded_conv"
+    name = block_name(index)
     channels = x.shape[-1]
-    expanded = _convolution(x, channels * EXPANSION, f"{name}_expand") if index else x
+    wide = expanded_channels or channels * EXPANSION
+    expanded = _convolution(x, wide, f"{name}_expand") if index else x
     y = _depthwise(expanded, f"{name}_depthwise", stride)
     y = _convolution(y, filters, f"{name}_project", relu=False)
     if stride == 1 and channels == filters:
@@ -72,18 +91,26 @@ def _inverted_residual(
     return y, expanded
 
 
-def build_features(image: keras.KerasTensor, width: float = 1.0) -> list[keras.KerasTensor]:
+def build_features(
+    image: keras.KerasTensor, width: float = 1.0, widths: Mapping[str, int] | None = None
+) -> list[keras.KerasTensor]:
     """Six feature maps, strides 16 to 512, of ``image`` ``[batch, S, S, 3]`` in -1..1.
 
-    ``width`` scales every channel count; anything but 1.0 is for tests, and takes no weights.
+    ``widths`` are the channels inside blocks that have not the published number (see
+    ``detection.models.ssd.thinning``), by the block's name. ``width`` scales every other channel
+    count; anything but 1.0 is for tests, and takes no weights.
     """
-    x = _convolution(image, _scaled(32, width), "Conv", kernel=3, stride=2)
+    widths = widths or {}
+    # The first block expands nothing: what it sees is the stem's map.
+    stem = widths.get(block_name(0), _scaled(STEM_CHANNELS, width))
+    x = _convolution(image, stem, STEM, kernel=3, stride=2)
     features: list[keras.KerasTensor] = []
     index = 0
     for filters, first_stride, repeats in STAGES:
         for repeat in range(repeats):
             stride = first_stride if repeat == 0 else 1
-            x, expanded = _inverted_residual(x, index, _scaled(filters, width), stride)
+            inside = widths.get(block_name(index))
+            x, expanded = _inverted_residual(x, index, _scaled(filters, width), stride, inside)
             if index == STRIDE_16_BLOCK:
                 features.append(expanded)
             index += 1

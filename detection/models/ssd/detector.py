@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 
 from detection.models.ssd.anchors import ANCHORS_PER_CELL
@@ -33,7 +35,12 @@ def _predictor(
     )(x)
 
 
-def build_detector(num_classes: int, input_size: int = 300, width: float = 1.0) -> keras.Model:
+def build_detector(
+    num_classes: int,
+    input_size: int = 300,
+    width: float = 1.0,
+    widths: Mapping[str, int] | None = None,
+) -> keras.Model:
     """An SSDLite MobileNetV2 for ``num_classes`` labels and square inputs of ``input_size``.
 
     Input: ``[batch, input_size, input_size, 3]`` float32 RGB in -1..1 (see ``normalise``).
@@ -43,7 +50,7 @@ def build_detector(num_classes: int, input_size: int = 300, width: float = 1.0) 
     """
     image = keras.Input((input_size, input_size, 3), name="image")
     logits, codes = [], []
-    for level, features in enumerate(build_features(image, width)):
+    for level, features in enumerate(build_features(image, width, widths)):
         anchors = ANCHORS_PER_CELL[level]
         prefix = f"box_predictor_{level}"
         box_codes = _predictor(features, anchors * 4, f"{prefix}_box", 0.0)

@@ -126,3 +126,19 @@ def test_who_may_not(client_of, viewer, stranger, annotator, model):
     assert client_of(annotator).post(at("export", model, "coreml")).status_code == 404
     assert client_of(stranger).get(at("exports", model)).status_code == 404
     assert client_of(viewer).post(at("export_cancel", model, "onnx")).status_code == 403
+
+
+def test_a_form_that_its_kind_never_has_is_not_offered(client_of, annotator, model):
+    model.base = "faster_rcnn_inception_v2_coco"
+    model.save()
+    client = client_of(annotator)
+    text = client.get(at("model", model)).content.decode()
+    assert "Make it: LiteRT int8" not in text
+    assert "Rounded weights move" in text
+    # What a model of an older version says of other forms is out of date.
+    assert "No ONNX here" not in text
+    assert "Make it: ONNX" in text
+    assert (
+        "Rounded weights move" in post(client, at("export", model, "litert_int8")).content.decode()
+    )
+    assert not ModelExport.objects.exists()

@@ -53,7 +53,7 @@ def test_starts_a_run_on_what_is_there(client_of, annotator, labelled, url, sent
 
 
 def test_the_automatic_size_goes_by_the_boxes(client_of, owner, project, make_image, url):
-    make_image(project, "far.jpg", size=(640, 480), boxes=[("cat", 5, 5, 31, 31)])
+    make_image(project, "far.jpg", size=(640, 480), boxes=[("cat", 5, 5, 38, 38)])
     assert "448 px for these boxes" in client_of(owner).get(url).content.decode()
 
 
@@ -69,7 +69,7 @@ def test_takes_every_setting(client_of, owner, labelled, url):
     assert (run.revision, run.minutes_asked, run.epochs_asked) == (revision, 3, None)
     assert (run.input_size_asked, run.batch_size, run.seed, run.flip) == (448, 4, 5, True)
     assert (run.vertical_flip, run.mosaic) == (True, True)
-    assert (run.crop, run.colour, run.early_stop) == (False, False, False)
+    assert (run.crop, run.colour, run.prune, run.early_stop) == (False, False, False, False)
 
 
 def test_what_the_base_does_not_train_with_is_not_kept(client_of, owner, labelled, url):

@@ -7,8 +7,7 @@ from django.views.decorators.http import require_GET, require_POST
 from detection.exports.formats import FORMATS, ExportFormat
 from webapp.projects.access import project_view
 from webapp.projects.models import Project, Role
-from webapp.training.bundle import artefacts_of
-from webapp.training.exporting import ACTIVE, ask_for, exports_context
+from webapp.training.exporting import ACTIVE, ask_for, exports_context, offers_of
 from webapp.training.models import TrainedModel
 from webapp.training.views.model import model_of
 
@@ -25,7 +24,9 @@ def exports(request: HttpRequest, project: Project, model_id: int) -> HttpRespon
 def ask(request: HttpRequest, project: Project, model_id: int, form: str) -> HttpResponse:
     row = model_of(project, model_id)
     wanted = _form_named(form)
-    if not any(artefact.path == wanted.path for artefact in artefacts_of(row)):
+    offers = {offer.form.name: offer for offer in offers_of(row)}
+    # A page that was open for long may ask for what is there by now.
+    if wanted.name in offers and offers[wanted.name].is_possible:
         ask_for(row, wanted, request.user)
     return _shown(request, project, row)
 
