@@ -6,6 +6,7 @@ one rename: a kill of either leaves nothing half there.
 
 import logging
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from workers.lease_keeper import LeaseKeeper, end_cancelled
 
 logger = logging.getLogger(__name__)
 REFUSED = "bases: "
+UPLOADED = "checkpoint.tar.gz"
 
 
 def run_arrival(arrival_id: int, worker: str) -> None:
@@ -34,9 +36,10 @@ def run_arrival(arrival_id: int, worker: str) -> None:
     try:
         with (
             LeaseKeeper(arrival) as keeper,
-            tempfile.TemporaryDirectory(dir=settings.WORK_DIR, prefix="base-") as work,
+            tempfile.TemporaryDirectory(dir=settings.WORK_DIR, prefix="base-") as folder,
         ):
-            reason = _follow(arrival, _command(arrival, Path(work)), keeper)
+            work = Path(folder)
+            reason = _in_their_words(arrival, _follow(arrival, _command(arrival, work), keeper))
         arrival.end(Status.FAILED if reason else Status.FINISHED, reason)
     except LeaseLost:
         end_cancelled(arrival)
@@ -55,7 +58,7 @@ def _command(arrival: BaseArrival, work: Path) -> list[str]:
         return [*command, "--fetch", arrival.name]
     command += ["--add", arrival.name, "--title", arrival.title, "--licence", arrival.licence]
     if arrival.uploaded:
-        command += ["--from", str(_local(arrival.checkpoint_path, work / "checkpoint.tar.gz"))]
+        command += ["--from", str(_local(arrival.checkpoint_path, work / UPLOADED))]
         command += [f"--origin={arrival.file_name}"]
     else:
         command += ["--url", arrival.url]
@@ -111,6 +114,12 @@ def _follow(arrival: BaseArrival, command: list[str], keeper: LeaseKeeper) -> st
         return ""
     words = [line.removeprefix(REFUSED) for line in last if line.startswith(REFUSED)]
     return words[-1] if words else "The command ended: " + " ".join(last)[-500:]
+
+
+def _in_their_words(arrival: BaseArrival, reason: str) -> str:
+    """``reason`` by the name of the file that was given, not by where it lies here."""
+    reason = re.sub(r"^/.*?/(?=[^/:]*: )", "", reason)
+    return reason.replace(UPLOADED, arrival.file_name) if arrival.file_name else reason
 
 
 def _read(child: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> None:

@@ -187,3 +187,20 @@ def test_a_broken_checkpoint_is_refused_in_words(model: FasterRcnn, tmp_path: Pa
     (tmp_path / "model.ckpt.index").write_bytes(b"not an index")
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_checkpoint(model, str(tmp_path / "model.ckpt"))
+    write_checkpoint(model, tmp_path / "model.ckpt")
+    data = tmp_path / "model.ckpt.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"cannot be read \(.*there, whole"):
+        load_checkpoint(model, str(tmp_path / "model.ckpt"))
+
+
+def test_values_that_are_no_numbers_are_refused(model: FasterRcnn, tmp_path: Path) -> None:
+    bias = variable_map(model)["Conv/biases"]
+    before = bias.numpy()
+    bias.assign(np.full(before.shape, np.nan, np.float32))
+    write_checkpoint(model, tmp_path / "model.ckpt")
+    bias.assign(before)
+    with pytest.raises(CheckpointError, match="Conv/biases holds values that are no numbers"):
+        load_checkpoint(model, str(tmp_path / "model.ckpt"))
+    # What was read before it is of the same model.
+    np.testing.assert_array_equal(bias.numpy(), before)

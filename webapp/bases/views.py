@@ -121,16 +121,15 @@ def _start_adding(given: dict[str, Any], user: Any) -> None:
 
 
 def _context(request: HttpRequest, form: AddBaseForm | None) -> dict[str, Any]:
-    recent = list(BaseArrival.objects.exclude(status=Status.FINISHED)[:SHOWN_ARRIVALS])
-    under_way = [one for one in recent if one.is_active]
+    under_way = list(BaseArrival.objects.filter(status__in=UNDER_WAY)[:SHOWN_ARRIVALS])
     coming = {one.name for one in under_way}
     return {
         "room": "train",
         "may_add": _may_add(request),
         "bases": list(BASES.values()),
         "coming": coming,
-        # The last failure is told until something newer begins.
-        "arrivals": under_way or recent[:1],
+        # A failure is told until something newer has come.
+        "arrivals": under_way or list(BaseArrival.objects.all()[:1]),
         "is_coming": bool(under_way),
         "form": form,
     }

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from detection.models.faster_rcnn.checkpoint_files import CheckpointError
@@ -62,7 +63,14 @@ def load_checkpoint(model: FasterRcnn, prefix: str, *, new_classes: bool = False
         raise CheckpointError(f"{prefix}: {describe(fit)}")
     reader = _reader(prefix)
     for name in fit.read:
-        wanted[name].assign(reader.get_tensor(name))
+        try:
+            values = np.asarray(reader.get_tensor(name), np.float32)
+        # The reader raises a plain IndexError where the data ends too soon.
+        except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
+            raise _unreadable(prefix, f"{name}: {error}") from error
+        if not np.isfinite(values).all():
+            raise CheckpointError(f"{prefix}: {name} holds values that are no numbers.")
+        wanted[name].assign(values)
     return fit
 
 
@@ -128,10 +136,14 @@ def _reader(prefix: str) -> tf.train.CheckpointReader:
     try:
         return tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise CheckpointError(
-            f"{prefix}: the checkpoint cannot be read ({reason}). Is every file of it there, whole?"
-        ) from error
+        raise _unreadable(prefix, str(error)) from error
+
+
+def _unreadable(prefix: str, reason: str) -> CheckpointError:
+    first = reason.splitlines()[0][:200]
+    return CheckpointError(
+        f"{prefix}: the checkpoint cannot be read ({first}). Is every file of it there, whole?"
+    )
 
 
 def _listed(names: tuple[str, ...]) -> str:

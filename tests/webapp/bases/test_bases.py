@@ -110,12 +110,16 @@ def test_cancel(client_of, owner, path):
 
 
 def test_the_worker_says_why_a_base_is_not_taken(client_of, owner, path):
-    arrival = BaseArrival.objects.create(name="mine", title="Mine", uploaded=True)
+    arrival = BaseArrival.objects.create(
+        name="mine", title="Mine", uploaded=True, file_name="zoo.tar.gz"
+    )
     default_storage.save(arrival.checkpoint_path, io.BytesIO(b"no tarball"))
     worker.run_arrival(arrival.pk, "here")
     worker.run_arrival(arrival.pk, "there")
     arrival.refresh_from_db()
     assert (arrival.status, arrival.attempt) == ("failed", 1)
-    assert "there is no checkpoint" in arrival.reason
+    assert arrival.reason.startswith("zoo.tar.gz: there is no checkpoint")
     assert not default_storage.exists(arrival.checkpoint_path)
     assert "was not added" in client_of(owner).get(path).content.decode()
+    BaseArrival.objects.create(name="mine", status=Status.FINISHED)
+    assert "was not added" not in client_of(owner).get(path).content.decode()
