@@ -119,6 +119,7 @@ def _follow(arrival: BaseArrival, command: list[str], keeper: LeaseKeeper) -> st
 def _in_their_words(arrival: BaseArrival, reason: str) -> str:
     """``reason`` by the name of the file that was given, not by where it lies here."""
     reason = re.sub(r"^/.*?/(?=[^/:]*: )", "", reason)
+    reason = reason.replace("give the file: --from FILE", "upload the file")
     return reason.replace(UPLOADED, arrival.file_name) if arrival.file_name else reason
 
 
