@@ -82,7 +82,7 @@ function bestMark(best, x, y, right) {
   const anchor = x > right - LABEL_ROOM ? "end" : x < MARGIN.left + LABEL_ROOM ? "start" : "middle";
   // Above the ring, or below it where the top is near or another curve runs above.
   const textY = best.below || y - 10 < MARGIN.top + 2 ? y + 22 : y - 10;
-  return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="5.5" fill="none" stroke="var(--text)" stroke-width="1.5"/><text class="strong" x="${x.toFixed(1)}" y="${textY.toFixed(1)}" text-anchor="${anchor}">${escapeText(best.text)}</text>`;
+  return `<circle cx="${x.toFixed(1)}" cy="${y.toFixed(1)}" r="5.5" fill="none" stroke="var(--text)" stroke-width="1.5"/><text class="strong" x="${x.toFixed(1)}" y="${textY.toFixed(1)}" text-anchor="${anchor}" paint-order="stroke" stroke="var(--surface)" stroke-width="4" stroke-linejoin="round">${escapeText(best.text)}</text>`;
 }
 
 /** The last number of a series, or null. */
