@@ -65,3 +65,14 @@ def training_zip(path: Path) -> Path:
             if file.suffix.lower() in {".jpg", ".jpeg", ".png", ".xml"}:
                 archive.write(file, file.relative_to(MICROCONTROLLER.parent))
     return path
+
+
+def new_photo() -> bytes:
+    """A JPEG, in no zip, that shows what `training_zip` does."""
+    if not MICROCONTROLLER.exists():
+        return draw_shapes(99)[0]
+    first = min(MICROCONTROLLER.rglob("*.jpg"))
+    buffer = io.BytesIO()
+    with Image.open(first) as photo:
+        photo.convert("RGB").resize((640, 480)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import Product
-from tests.browser.photos import draw_shapes, training_zip
+from tests.browser.photos import draw_shapes, new_photo, training_zip
 
 TRAINING_MINUTES = 8
 
@@ -144,8 +144,7 @@ def test_from_upload_to_correction(product: Product, page: Any, tmp_path: Path) 
     freeze(page)
     train(page)
     look_at_the_model(page)
-    data, _ = draw_shapes(99)
     photo = tmp_path / "mine.jpg"
-    photo.write_bytes(data)
+    photo.write_bytes(new_photo())
     detect(page, photo)
     correct(page)
