@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from detection.bases import BASES, base_dir
 from detection.bundle import bundle_facts
-from detection.exports.formats import FORMATS, NOT_CARRIED, ExportFormat
+from detection.exports.formats import FORMATS, ExportFormat, refused_forms
 from detection.inference import DetectorError, load_detector
 from detection.label_map import LabelMap, write_label_map
 
@@ -221,10 +221,8 @@ def _make(options: argparse.Namespace, form: ExportFormat, bundle: Path, path: P
 def _refuse_impossible(bundle: Path, form: ExportFormat) -> None:
     """Raise ExportRefused where the bundle's kind of model, or its training, has no such form."""
     facts = bundle_facts(bundle)
-    # A bundle of an older version may name forms that its kind is to be had in since.
-    known = NOT_CARRIED.get(str(facts.get("architecture")))
-    why = (facts.get("not_exported") or {} if known is None else known).get(form.name)
-    if why:
+    told = facts.get("not_exported")
+    if why := refused_forms(str(facts.get("architecture")), told).get(form.name):
         raise ExportRefused(str(why))
 
 

@@ -5,6 +5,7 @@ Loads neither TensorFlow nor Keras: the web and the command line read it, too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -101,3 +102,12 @@ _ROUNDED = (
 NOT_CARRIED: dict[str, dict[str, str]] = {
     "faster_rcnn": {"litert_float16": _ROUNDED, "litert_int8": _ROUNDED},
 }
+
+
+def refused_forms(architecture: str, told: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Why a model cannot be had in some forms, by their names.
+
+    ``told`` is what its training found. Where the kind of detector has limits of its own, these
+    count instead: a model of an older version may name forms that its kind is to be had in since.
+    """
+    return NOT_CARRIED.get(architecture, told or {})

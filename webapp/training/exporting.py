@@ -7,7 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from detection.bases import BASES
-from detection.exports.formats import FORMATS, NOT_CARRIED, ExportFormat
+from detection.exports.formats import FORMATS, NOT_CARRIED, ExportFormat, refused_forms
 from webapp.leases import Status
 from webapp.training.bundle import Artefact, artefacts_of
 from webapp.training.export_models import ModelExport
@@ -83,15 +83,14 @@ def offers_of(model: TrainedModel) -> list[Offer]:
     latest: dict[str, ModelExport] = {}
     for row in model.exports.order_by("pk"):
         latest[row.form] = row
-    # What an older version wrote of a kind's limits need not hold any more.
-    limits = NOT_CARRIED.get(_architecture(model))
-    refused = model.metrics.get("not_exported") or {} if limits is None else limits
+    kind = _architecture(model)
+    refused = refused_forms(kind, model.metrics.get("not_exported"))
     return [
         Offer(
             form,
             latest.get(form.name),
             str(refused.get(form.name, "")),
-            is_possible=limits is None or form.name not in limits,
+            is_possible=form.name not in NOT_CARRIED.get(kind, {}),
         )
         for form in FORMATS.values()
         if form.path not in held
