@@ -35,10 +35,19 @@ def upload(page: Any, path: Path) -> None:
     page.get_by_label("Name").first.fill("Boards")
     page.get_by_role("button", name="Make the project").click()
     page.locator("#drop-area").wait_for()
-    page.locator("#pick-files").set_input_files(path)
+    choose_files(page, "#pick-files", path)
     page.get_by_text(re.compile(r"\d+ of \d+ images imported|\d+ images imported")).wait_for(
         timeout=90_000
     )
+    # With its first images the page becomes another one.
+    page.locator(".cell").first.wait_for()
+
+
+def choose_files(page: Any, field: str, path: Path) -> None:
+    """Once the page's scripts have run: before, nobody listens to its field."""
+    page.locator(field).wait_for(state="attached")
+    page.wait_for_load_state("load")
+    page.locator(field).set_input_files(path)
 
 
 def draw_a_box(page: Any, tmp_path: Path) -> int:
@@ -46,7 +55,7 @@ def draw_a_box(page: Any, tmp_path: Path) -> int:
     data, _ = draw_shapes(77)
     photo = tmp_path / "unlabelled.jpg"
     photo.write_bytes(data)
-    page.locator("#pick-files").set_input_files(photo)
+    choose_files(page, "#pick-files", photo)
     page.get_by_text("1 image imported").first.wait_for(timeout=30_000)
     page.goto(page.url.split("?")[0].replace("/images/", "/label/"))
     page.locator("#image-name", has_text="unlabelled.jpg").wait_for()
@@ -112,7 +121,7 @@ def look_at_the_model(page: Any) -> None:
 
 def detect(page: Any, photo: Path) -> None:
     page.get_by_role("link", name="Detect").first.click()
-    page.locator("input[type=file][name=photos]").set_input_files(photo)
+    choose_files(page, "input[type=file][name=photos]", photo)
     page.locator("[data-table] tbody tr").first.wait_for(timeout=60_000)
     slider = page.locator("#threshold")
     slider.evaluate("s => { s.value = 5; s.dispatchEvent(new Event('input', {bubbles: true})) }")
