@@ -118,6 +118,13 @@ class Architecture(Protocol):
         """One that takes the weights of ``model``, as ``start_model`` made it."""
         ...
 
+    def seconds_to_finish(self, a_picture: float, input_size: int, data: RunData) -> float:
+        """About how long the best epoch is judged on val, converted and checked at a run's end.
+
+        ``a_picture``: the seconds that learning from one picture takes.
+        """
+        ...
+
     def export(
         self,
         model: keras.Model,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from detection.exports.samples import Sample, samples_of_files
+from detection.exports.samples import MOST_SAMPLES, Sample, samples_of_files
 from detection.formats.tfrecord import record_paths
 from detection.label_map import LabelMap, LabelMapError, read_label_map
 from detection.near_duplicates import find_near_pairs, perceptual_hash
@@ -49,6 +49,15 @@ class RunData:
             for array in (split.sizes, split.boxes_rel_xyxy, split.classes, split.kinds):
                 digest.update(array.tobytes())
         return digest.hexdigest()
+
+    @property
+    def num_val(self) -> int:
+        return self.val.num_images if self.val is not None else 0
+
+    @property
+    def num_samples(self) -> int:
+        """How many `samples` there are, at most."""
+        return min(self.num_val or self.train.num_images, MOST_SAMPLES)
 
     def near_duplicates(self) -> list[tuple[str, str]]:
         """Names of pictures, one of train and one of val each, that show almost the same."""

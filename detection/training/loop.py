@@ -324,8 +324,10 @@ class _Run:
             a_step,
             steps=self.steps,
             batch_size=self.batch_size,
-            input_size=self.input_size,
             num_val=len(self.truth),
+            finish=self.architecture.seconds_to_finish(
+                a_step / self.batch_size, self.input_size, self.data
+            ),
             spent=time.monotonic() - self.began,
         )
         if epochs is None:
@@ -358,7 +360,7 @@ class _Run:
             learning_rate=rate,
             images_per_second=self.batch_size / pace,
             waiting=waited / seconds,
-            seconds_left=(total - done) * pace + self.pace.export,
+            seconds_left=(total - done) * pace + self.pace.finish,
             memory_bytes=peak_memory(),
             fraction=done / total,
         )

@@ -23,9 +23,6 @@ MEASURED_STEPS = 5
 UNCOUNTED_STEPS = 2
 # Evaluating a picture takes about half as long as learning from it.
 EVALUATION_SHARE = 0.5
-# Judging the best epoch, converting and checking the exports take as long as learning from so many
-# pictures at 300 pixels, but at least so many seconds: a GPU does not hasten them.
-EXPORT_PICTURES, EXPORT_LEAST_SECONDS, USUAL_SIZE = 550, 20.0, 300
 # What converting the model takes on top of what the measured steps did.
 EXPORT_MEMORY = 650_000_000
 
@@ -34,13 +31,14 @@ EXPORT_MEMORY = 650_000_000
 class Pace:
     """What a run's parts take, in seconds, by the steps that were measured.
 
-    ``spent`` is what went by before: it counts where the whole is to fit into a given time.
+    ``finish``: judging the best epoch, converting it and checking what became of it. ``spent`` is
+    what went by before: it counts where the whole is to fit into a given time.
     """
 
     a_step: float
     an_epoch: float
     an_evaluation: float
-    export: float
+    finish: float
     spent: float = 0.0
 
     def epochs(self, settings: TrainingSettings, num_images: int, enlarged: float = 1.0) -> int:
@@ -52,26 +50,25 @@ class Pace:
             return settings.epochs
         if settings.minutes is not None:
             left = settings.minutes * 60
-            return epochs_in(left, self.an_epoch, self.export + self.spent, self.an_evaluation)
+            return epochs_in(left, self.an_epoch, self.finish + self.spent, self.an_evaluation)
         return automatic_epochs(num_images, enlarged)
 
     def seconds(self, epochs: int) -> float:
-        """Seconds from now on that ``epochs`` take, with their evaluations and the export."""
+        """Seconds from now on that ``epochs`` take, with their evaluations and the finish."""
         evaluations = min(epochs, MOST_EVALUATIONS)
-        return epochs * self.an_epoch + evaluations * self.an_evaluation + self.export
+        return epochs * self.an_epoch + evaluations * self.an_evaluation + self.finish
 
 
 def make_pace(
-    a_step: float, *, steps: int, batch_size: int, input_size: int, num_val: int, spent: float
+    a_step: float, *, steps: int, batch_size: int, num_val: int, finish: float, spent: float
 ) -> Pace:
     """The pace of a run of ``steps`` an epoch and ``num_val`` val images, each step ``a_step``."""
     a_picture = a_step / batch_size
-    usual = a_picture * (USUAL_SIZE / input_size) ** 2
     return Pace(
         a_step,
         an_epoch=steps * a_step,
         an_evaluation=num_val * a_picture * EVALUATION_SHARE,
-        export=max(EXPORT_LEAST_SECONDS, EXPORT_PICTURES * usual),
+        finish=finish,
         spent=spent,
     )
 

@@ -109,12 +109,14 @@ def automatic_patience(evaluations: int) -> int:
 def is_out_of_patience(epochs: Sequence[dict[str, Any]], patience: int) -> bool:
     """Whether the last ``patience`` evaluations all brought no better AP (epoch events' facts).
 
-    A ``patience`` of 0 never ends.
+    A ``patience`` of 0 never ends, nor does a run that has found nothing yet: it is on its way to
+    the first box.
     """
     scores = [facts["map_50_95"] for facts in epochs if facts["map_50_95"] is not None]
     if not patience or len(scores) <= patience:
         return False
-    return max(scores[-patience:]) <= max(scores[:-patience])
+    best_before = max(scores[:-patience])
+    return best_before > 0 and max(scores[-patience:]) <= best_before
 
 
 def epochs_in(seconds: float, an_epoch: float, overhead: float, an_evaluation: float = 0.0) -> int:

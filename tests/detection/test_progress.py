@@ -75,6 +75,7 @@ def test_patience_ends_after_so_many_evaluations_without_a_better_one():
     assert not is_out_of_patience(evaluated(0.2, 0.5, 0.4, 0.6), 2)
     assert not is_out_of_patience(falling, 0)
     assert not is_out_of_patience(evaluated(None, None, None), 2)
+    assert not is_out_of_patience(evaluated(0.0, 0.0, 0.0, 0.0), 2), "nothing was found yet"
 
 
 def test_patience_is_for_runs_that_are_long_enough():

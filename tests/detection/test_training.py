@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from detection.training.checkpoints import load_checkpoint, save_checkpoint
 from detection.training.input_size import choose_input_size
-from detection.training.pace import EXPORT_LEAST_SECONDS, EXPORT_PICTURES, make_pace
+from detection.training.pace import make_pace
 from detection.training.schedule import learning_rate
 from detection.training.settings import (
     TrainingError,
@@ -31,8 +32,10 @@ from detection.input_pipeline import (  # noqa: E402
     training_batches,
 )
 from detection.label_map import LabelMap  # noqa: E402
+from detection.models.architecture import architecture_named  # noqa: E402
 from detection.models.ssd.detector import build_detector, freeze_early_layers  # noqa: E402
 from detection.training.ahead import one_ahead  # noqa: E402
+from detection.training.data import RunData  # noqa: E402
 from detection.training.devices import dtype_policy  # noqa: E402
 from detection.training.optimizer import AdamW  # noqa: E402
 from detection.training.pointwise import learn_by_matrix_products  # noqa: E402
@@ -78,15 +81,30 @@ def test_a_time_budget_buys_at_least_one_epoch():
     assert epochs_in(10, 10, 60) == 1
 
 
-def test_a_forecast_counts_the_epochs_their_evaluations_and_the_export():
-    pace = make_pace(0.4, steps=10, batch_size=8, input_size=600, num_val=20, spent=5.0)
+def test_a_forecast_counts_the_epochs_their_evaluations_and_the_finish():
+    pace = make_pace(0.4, steps=10, batch_size=8, num_val=20, finish=30.0, spent=5.0)
     assert pace.an_epoch == pytest.approx(4.0)
     assert pace.an_evaluation == pytest.approx(20 * 0.05 / 2)
-    assert pace.export == EXPORT_LEAST_SECONDS  # 0.0125 s a picture at 300 pixels: a fast machine
-    assert pace.seconds(10) == pytest.approx(10 * 4.5 + EXPORT_LEAST_SECONDS)
-    slow = make_pace(4.0, steps=10, batch_size=8, input_size=300, num_val=0, spent=5.0)
-    assert slow.export == pytest.approx(0.5 * EXPORT_PICTURES)
-    assert slow.epochs(TrainingSettings(minutes=10), 80) == (600 - 5 - slow.export) // 40
+    assert pace.seconds(10) == pytest.approx(10 * 4.5 + 30)
+    slow = make_pace(4.0, steps=10, batch_size=8, num_val=0, finish=255.0, spent=5.0)
+    assert slow.epochs(TrainingSettings(minutes=10), 80) == (600 - 5 - 255) // 40
+
+
+def test_each_kind_tells_how_long_it_takes_to_finish():
+    def of(kind, a_picture, input_size, num_val):
+        val = SimpleNamespace(num_images=num_val) if num_val else None
+        data = RunData(None, SimpleNamespace(num_images=200), val, [], [])
+        return architecture_named(kind).seconds_to_finish(a_picture, input_size, data)
+
+    # Of the SSD many forms are made; their time goes by the machine's, not by the run's pictures.
+    assert of("ssd", 0.5, 300, 0) == pytest.approx(of("ssd", 2.0, 600, 0)) == pytest.approx(255)
+    assert of("ssd", 0.001, 300, 0) == 20
+    assert of("ssd", 0.001, 300, 1000) == pytest.approx(20 + 1000 * 0.0005)
+    # Of Faster R-CNN one, and pictures are asked of it and of the trained model: 50 at most, fewer
+    # where each takes long, but eight.
+    assert of("faster_rcnn", 1.0, 600, 0) == 12 + 2 * 50 * 0.5
+    assert of("faster_rcnn", 1.0, 600, 8) == 12 + 8 * 0.5 + 2 * 8 * 0.5
+    assert of("faster_rcnn", 20.0, 600, 100) == 12 + 100 * 10 + 2 * 8 * 10
 
 
 def test_learning_rate_rises_then_falls_to_a_fiftieth():

@@ -24,15 +24,19 @@ from detection.models.faster_rcnn.detector import FasterRcnn
 from detection.models.faster_rcnn.exporting import export_bundle
 from detection.models.faster_rcnn.judge import Judge
 from detection.models.faster_rcnn.pictures import THUMBNAIL, EncodedSplit
+from detection.models.faster_rcnn.proof import LEAST_PICTURES, SECONDS
 from detection.models.faster_rcnn.serving import CheckpointDetector, load_checkpoint_detector
 from detection.models.faster_rcnn.step import FasterRcnnStep
 from detection.picture_cache import CachedSplit
 from detection.training.data import RunData, load_data
 from detection.training.devices import dtype_policy, precision_policy
+from detection.training.pace import EVALUATION_SHARE
 from detection.training.settings import TrainingSettings
 
 # What the zoo's models are shown from.
 BASE_SCORE_THRESHOLD = 0.5
+# Tracing, freezing and writing the SavedModel, and opening it again.
+CONVERTING_SECONDS = 12.0
 
 
 class FasterRcnnKind:
@@ -112,6 +116,12 @@ class FasterRcnnKind:
         self, model: keras.Model, label_map: LabelMap, settings: TrainingSettings, input_size: int
     ) -> Judge:
         return Judge(FasterRcnn(run_config(settings.base, len(label_map), input_size)), label_map)
+
+    def seconds_to_finish(self, a_picture: float, input_size: int, data: RunData) -> float:
+        an_answer = a_picture * EVALUATION_SHARE
+        asked = min(data.num_samples, max(LEAST_PICTURES, int(SECONDS / an_answer)))
+        # The trained model and its export are asked, one after the other.
+        return CONVERTING_SECONDS + (data.num_val + 2 * asked) * an_answer
 
     def export(
         self,

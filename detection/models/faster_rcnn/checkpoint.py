@@ -69,7 +69,10 @@ def load_checkpoint(model: FasterRcnn, prefix: str, *, new_classes: bool = False
         except (tf.errors.OpError, LookupError, ValueError, RuntimeError) as error:
             raise _unreadable(prefix, f"{name}: {error}") from error
         if not np.isfinite(values).all():
-            raise CheckpointError(f"{prefix}: {name} holds values that are no numbers.")
+            raise CheckpointError(
+                f"{prefix}: {name} holds values that are no numbers; the training that wrote it had "
+                "gone astray. Take an earlier checkpoint of it."
+            )
         wanted[name].assign(values)
     return fit
 

@@ -45,6 +45,10 @@ def opened(source: Path) -> Iterator[tuple[str, Path | None]]:
     else:
         prefix = _FILE_ENDINGS.sub("", str(source))
         if not Path(f"{prefix}.index").is_file():
+            if source.is_file():
+                raise CheckpointError(
+                    f"{source}: this is no tar archive. Give the zoo's .tar.gz as it was published."
+                )
             raise CheckpointError(
                 f"{source}: there is no checkpoint. Name the zoo's .tar.gz, the folder with "
                 "model.ckpt.index, or the prefix DIR/model.ckpt."

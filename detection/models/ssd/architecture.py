@@ -25,10 +25,15 @@ from detection.models.ssd.published import write_base_bundle
 from detection.picture_cache import CachedSplit
 from detection.training.data import RunData, load_data, relative_sides
 from detection.training.input_size import choose_input_size
+from detection.training.pace import EVALUATION_SHARE
 from detection.training.settings import TrainingSettings
 from detection.training.start import start_model
 from detection.training.step import TrainingStep
 from detection.training.validator import Validator
+
+# Converting and checking the exports takes as long as learning from so many pictures at the usual
+# size, but at least so many seconds: a GPU does not hasten it.
+CONVERTING_PICTURES, LEAST_CONVERTING_SECONDS, USUAL_SIZE = 510, 20.0, 300
 
 
 class Ssd:
@@ -114,6 +119,11 @@ class Ssd:
     ) -> Validator:
         copy = build_detector(len(label_map), input_size, widths=widths_of(model))
         return Validator(copy, label_map, input_size)
+
+    def seconds_to_finish(self, a_picture: float, input_size: int, data: RunData) -> float:
+        usual = a_picture * (USUAL_SIZE / input_size) ** 2
+        judging = data.num_val * a_picture * EVALUATION_SHARE
+        return judging + max(LEAST_CONVERTING_SECONDS, CONVERTING_PICTURES * usual)
 
     def export(
         self,

@@ -118,7 +118,7 @@ def test_the_worker_says_why_a_base_is_not_taken(client_of, owner, path):
     worker.run_arrival(arrival.pk, "there")
     arrival.refresh_from_db()
     assert (arrival.status, arrival.attempt) == ("failed", 1)
-    assert arrival.reason.startswith("zoo.tar.gz: there is no checkpoint")
+    assert arrival.reason.startswith("zoo.tar.gz: this is no tar archive")
     assert not default_storage.exists(arrival.checkpoint_path)
     assert "was not added" in client_of(owner).get(path).content.decode()
     BaseArrival.objects.create(name="mine", status=Status.FINISHED)
