@@ -70,8 +70,8 @@ def load_checkpoint(model: FasterRcnn, prefix: str, *, new_classes: bool = False
             raise _unreadable(prefix, f"{name}: {error}") from error
         if not np.isfinite(values).all():
             raise CheckpointError(
-                f"{prefix}: {name} holds values that are no numbers; the training that wrote it had "
-                "gone astray. Take an earlier checkpoint of it."
+                f"{prefix}: {name} holds values that are no numbers; the training that wrote it "
+                "had gone astray. Take an earlier checkpoint of it."
             )
         wanted[name].assign(values)
     return fit
