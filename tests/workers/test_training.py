@@ -9,10 +9,12 @@ import sys
 import textwrap
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 import workers.training as training
 from webapp.leases import Status
@@ -86,6 +88,19 @@ def test_a_run_becomes_a_model(run: TrainingRun, trainer: Any, settings: Any) ->
         "train-00000-of-00001",
         "val-00000-of-00001",
     }
+
+
+def test_the_forecast_is_of_the_whole_run(run: TrainingRun, trainer: Any) -> None:
+    trainer("""
+        say(event="forecast", seconds=50.0, memory_bytes=7)
+        publish()
+        say(event="finished", map_50=0.9, map_50_95=0.6, epoch=1)
+    """)
+    TrainingRun.objects.filter(pk=run.pk).update(started_at=timezone.now() - timedelta(minutes=2))
+    run = finished(run)
+    assert run.forecast_seconds is not None
+    assert 170 <= run.forecast_seconds < 230, "what went by before the steps were timed counts"
+    assert run.forecast_memory == 7
 
 
 def test_a_failure_shows_the_trainers_reason(run: TrainingRun, trainer: Any) -> None:

@@ -44,6 +44,7 @@ class TrainingRun(LeasedRow):
     early_stop = models.BooleanField(default=True)
 
     phase = models.CharField(max_length=10, choices=Phase.choices, default=Phase.WAITING)
+    # Of the whole run, from `started_at` on.
     forecast_seconds = models.FloatField(null=True)
     forecast_memory = models.PositiveBigIntegerField(null=True)
     epoch = models.PositiveIntegerField(default=0)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils import timezone
+
 from webapp.datasets.models import Image
 from webapp.training.models import EpochMetrics, LogLine, TrainingRun
 
@@ -34,7 +36,11 @@ def _started(run: TrainingRun, event: dict[str, Any]) -> None:
 
 
 def _forecast(run: TrainingRun, event: dict[str, Any]) -> None:
-    run.write(forecast_seconds=event.get("seconds"), forecast_memory=event.get("memory_bytes"))
+    """The trainer tells what is left; the page holds the whole against what the run took."""
+    seconds = event.get("seconds")
+    if seconds is not None and run.started_at is not None:
+        seconds += (timezone.now() - run.started_at).total_seconds()
+    run.write(forecast_seconds=seconds, forecast_memory=event.get("memory_bytes"))
 
 
 def _progress(run: TrainingRun, event: dict[str, Any]) -> None:
