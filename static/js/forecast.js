@@ -1,9 +1,9 @@
 // How long a run will take: the same sum as webapp/training/forecast.py.
 
 /**
- * facts: { images_per_second, pace_size, auto_size, memory, start_seconds, automatic_epochs, images,
- *   epochs_by_size, epochs_by_images }
- * chosen: { images, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize };
+ * facts: { images_per_second, judging, most_evaluations, pace_size, auto_size, memory, start_seconds,
+ *   automatic_epochs, images, epochs_by_size, epochs_by_images }
+ * chosen: { images, val, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize };
  *   inputSize is NaN where it is left to the boxes' sizes.
  * Returns { seconds, epochs, pace, memory }; seconds is NaN where nothing sensible was entered.
  */
@@ -12,14 +12,23 @@ export function forecast(facts, chosen) {
   const scale = (facts.pace_size / size) ** 2;
   const pace = facts.images_per_second * scale;
   const perEpoch = chosen.images / pace;
+  const perEvaluation = (facts.judging * chosen.val) / scale;
+  const spent = (epochs) => facts.start_seconds + epochs * perEpoch + Math.min(epochs, facts.most_evaluations) * perEvaluation;
   const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
   if (chosen.length === "minutes") {
     const seconds = chosen.minutes * 60;
-    const epochs = perEpoch ? Math.max(1, Math.floor((seconds - facts.start_seconds) / perEpoch)) : 0;
-    return { seconds: Math.max(seconds, facts.start_seconds + epochs * perEpoch), epochs, pace, memory };
+    const epochs = perEpoch ? epochsIn(seconds - facts.start_seconds, perEpoch, perEvaluation, facts.most_evaluations) : 0;
+    return { seconds: Math.max(seconds, spent(epochs)), epochs, pace, memory };
   }
   const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images, size);
-  return { seconds: epochs ? facts.start_seconds + epochs * perEpoch : NaN, epochs, pace, memory };
+  return { seconds: epochs ? spent(epochs) : NaN, epochs, pace, memory };
+}
+
+/** The engine's `epochs_in`: each epoch is judged, of many only some. */
+function epochsIn(left, perEpoch, perEvaluation, most) {
+  const each = perEpoch + perEvaluation;
+  if (left > most * each) return Math.floor((left - most * perEvaluation) / perEpoch);
+  return Math.max(1, Math.floor(left / each));
 }
 
 /** The engine's own rule, asked for each size, for the working set and for each revision. */

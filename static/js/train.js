@@ -16,6 +16,7 @@ function show() {
   const own = { ...facts, ...facts.bases?.[chosen.get("base")] };
   const result = forecast(own, {
     images,
+    val: Number(revision.dataset.val),
     length,
     epochs: Number(chosen.get("epochs")),
     minutes: Number(chosen.get("minutes")),

@@ -3,8 +3,8 @@ import { test } from "node:test";
 
 import { about, forecast } from "../../static/js/forecast.js";
 
-const facts = { images_per_second: 24, pace_size: 300, auto_size: 300, memory: 1.5e9, start_seconds: 10, automatic_epochs: 40, epochs_by_size: { 300: 40, 600: 20 }, epochs_by_images: { 50: { 300: 60 } } };
-const chosen = { images: 120, length: "auto", epochs: 5, minutes: 5, inputSize: 300, batchSize: 8 };
+const facts = { images_per_second: 24, judging: 0, most_evaluations: 40, pace_size: 300, auto_size: 300, memory: 1.5e9, start_seconds: 10, automatic_epochs: 40, epochs_by_size: { 300: 40, 600: 20 }, epochs_by_images: { 50: { 300: 60 } } };
+const chosen = { images: 120, val: 30, length: "auto", epochs: 5, minutes: 5, inputSize: 300, batchSize: 8 };
 
 test("automatic: the engine's epochs at the machine's pace", () => {
   const { seconds, epochs } = forecast(facts, chosen);
@@ -31,6 +31,16 @@ test("minutes are minutes, starting and exporting included", () => {
   const { seconds, epochs } = forecast(facts, { ...chosen, length: "minutes" });
   assert.equal(seconds, 300);
   assert.equal(epochs, 58);
+});
+
+test("judging counts, of many epochs forty times", () => {
+  const judged = { ...facts, judging: 0.1 }; // 3 s for 30 images; an epoch is 5 s of learning
+  assert.equal(forecast(judged, { ...chosen, length: "epochs", epochs: 10 }).seconds, 10 + 10 * 8);
+  assert.equal(forecast(judged, { ...chosen, length: "epochs", epochs: 100 }).seconds, 10 + 500 + 40 * 3);
+  const large = { ...chosen, length: "epochs", epochs: 10, inputSize: 600 };
+  assert.equal(forecast(judged, large).seconds, 10 + 4 * 10 * 8);
+  assert.equal(forecast(judged, { ...chosen, length: "minutes", minutes: 1.5 }).epochs, 10);
+  assert.equal(forecast(judged, { ...chosen, length: "minutes", minutes: 10.5 }).epochs, 100);
 });
 
 test("a size that is left to the boxes is the one that they need", () => {

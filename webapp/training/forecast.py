@@ -7,7 +7,7 @@ from typing import Any
 from detection.bases import BASES, DEFAULT_BASE
 from detection.training.input_size import OFFERED_SIZES
 from detection.training.machine import guessed_images_per_second
-from detection.training.settings import automatic_epochs
+from detection.training.settings import MOST_EVALUATIONS, automatic_epochs
 from webapp.leases import Status
 from webapp.training.models import TrainingRun
 
@@ -24,9 +24,14 @@ FIXED_MEMORY = 0.5
 
 @dataclass(frozen=True)
 class Pace:
-    """Images a second at PACE_SIZE, judging included; seconds for the rest; memory; and whence."""
+    """Images a second at PACE_SIZE; seconds for the rest; memory; and whence.
+
+    `judging`: seconds that a val image takes each time that an epoch is judged, at PACE_SIZE; 0
+    where it is in the images a second.
+    """
 
     images_per_second: float | None
+    judging: float
     overhead: float
     memory: float
     words: str
@@ -47,11 +52,11 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
     if run is None or run.images_per_second is None:
         if not _is_ssd(base):
             words = "not known before the first run of this base here"
-            return Pace(None, START_SECONDS, MEMORY, words, measured=False)
+            return Pace(None, 0.0, START_SECONDS, MEMORY, words, measured=False)
         words = "from the speed of this machine's cores; a GPU is many times quicker"
         pace = guessed_images_per_second()
-        return Pace(pace, START_IMAGES / pace, MEMORY, words, measured=False)
-    pace, overhead = _measured(run)
+        return Pace(pace, 0.0, START_IMAGES / pace, MEMORY, words, measured=False)
+    pace, judging, overhead = _measured(run)
     memory = (
         run.memory_bytes / memory_factor(run.input_size, run.batch_size)
         if (run.memory_bytes)
@@ -59,6 +64,7 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
     )
     return Pace(
         pace * (run.input_size / PACE_SIZE) ** 2,
+        judging / (run.input_size / PACE_SIZE) ** 2,
         overhead,
         memory,
         "from the last run on this machine",
@@ -66,14 +72,32 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
     )
 
 
-def _measured(run: TrainingRun) -> tuple[float, float]:
-    """Images a second over the whole of a finished run's training, and its other seconds."""
-    last = run.epoch_metrics.exclude(seconds=None).order_by("-epoch").first()
-    images = run.revision.counts.get("splits", {}).get("train", {}).get("images", 0)
-    if last is None or not last.seconds or not images or not run.started_at or not run.finished_at:
-        return run.images_per_second or guessed_images_per_second(), START_SECONDS
+def _measured(run: TrainingRun) -> tuple[float, float, float]:
+    """Of a finished run: images a second, seconds to judge a val image, and all other seconds.
+
+    From the first epoch's end to the last one's there is nothing but learning and judging; what
+    the steps' own pace does not explain of it was judging.
+    """
+    epochs = list(run.epoch_metrics.exclude(seconds=None).order_by("epoch"))
+    splits = run.revision.counts.get("splits", {})
+    images, val = (splits.get(name, {}).get("images", 0) for name in ("train", "val"))
+    if not epochs or not images or not run.started_at or not run.finished_at:
+        return run.images_per_second or guessed_images_per_second(), 0.0, START_SECONDS
     took = (run.finished_at - run.started_at).total_seconds()
-    return last.epoch * images / last.seconds, max(took - last.seconds, 1.0)
+    first, last = epochs[0], epochs[-1]
+    learnt, seconds = (last.epoch - first.epoch) * images, last.seconds - first.seconds
+    if not learnt or seconds <= 0:
+        pace = run.images_per_second or guessed_images_per_second()
+        return pace, 0.0, max(took - last.epoch * images / pace, 1.0)
+    judged = val * sum(epoch.map_50_95 is not None for epoch in epochs[1:])
+    pace = learnt / seconds
+    if judged and run.images_per_second:
+        pace = max(pace, run.images_per_second)
+    judging = (seconds - learnt / pace) / judged if judged else 0.0
+    spent = last.epoch * images / pace
+    if first.map_50_95 is not None:
+        judged += val
+    return pace, judging, max(took - spent - judged * judging, 1.0)
 
 
 def memory_factor(input_size: int, batch_size: int) -> float:
@@ -83,7 +107,7 @@ def memory_factor(input_size: int, batch_size: int) -> float:
 
 
 def forecast_facts(
-    num_train: int, auto_size: int, waits: float | None, bases: Sequence[str] = ()
+    num_train: int, num_val: int, auto_size: int, waits: float | None, bases: Sequence[str] = ()
 ) -> dict[str, Any]:
     """What the page's script needs to forecast any choice (static/js/train.js).
 
@@ -93,6 +117,8 @@ def forecast_facts(
         **_of_base(DEFAULT_BASE, num_train, auto_size),
         "pace_size": PACE_SIZE,
         "images": num_train,
+        "val": num_val,
+        "most_evaluations": MOST_EVALUATIONS,
         "waits": waits,
         "bases": {name: _of_base(name, num_train, auto_size) for name in bases},
     }
@@ -126,6 +152,7 @@ def _of_base(name: str, num_train: int, auto_size: int) -> dict[str, Any]:
         "automatic_epochs": epochs.get(size, 0),
         "epochs_by_size": epochs,
         "images_per_second": pace.images_per_second,
+        "judging": pace.judging,
         "auto_size": size,
         "auto_words": f"{size} px"
         + (" for these boxes" if _is_ssd(name) else ", the base's own, for the shorter side"),
@@ -148,6 +175,8 @@ def forecast_seconds(facts: dict[str, Any], epochs: int, input_size: int) -> flo
     """
     if not facts["images_per_second"]:
         return None
-    pace: float = facts["images_per_second"] * (PACE_SIZE / input_size) ** 2
-    seconds: float = facts["start_seconds"] + facts["images"] * epochs / pace
-    return seconds
+    larger: float = (input_size / PACE_SIZE) ** 2
+    learning: float = facts["images"] * epochs / facts["images_per_second"] * larger
+    evaluations = min(epochs, facts["most_evaluations"])
+    judging: float = facts["val"] * evaluations * facts["judging"] * larger
+    return float(facts["start_seconds"]) + learning + judging

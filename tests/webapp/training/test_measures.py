@@ -61,7 +61,7 @@ def test_the_pace_is_that_of_the_last_run_here(project):
 def test_another_kind_of_base_has_no_forecast_before_its_first_run(project):
     other = "faster_rcnn_inception_v2_coco"
     make_run(project, 1, Status.FINISHED, images_per_second=10)
-    facts = forecast_facts(3, 384, None, [BASE, other])
+    facts = forecast_facts(3, 1, 384, None, [BASE, other])
     assert facts["bases"][BASE]["auto_size"] == 384
     assert facts["bases"][other]["auto_words"] == "600 px, the base's own, for the shorter side"
     assert "crop" in facts["changes"]
@@ -75,7 +75,8 @@ def test_another_kind_of_base_has_no_forecast_before_its_first_run(project):
 
 
 def test_a_forecast_grows_with_the_area_of_the_images():
-    facts = {"images": 100, "images_per_second": 20, "start_seconds": 15}
+    facts = {"images": 100, "val": 20, "images_per_second": 20, "judging": 0.1, "start_seconds": 15}
+    facts["most_evaluations"] = 40
     small, large = (forecast_seconds(facts, 10, size) for size in (300, 600))
     assert (large - 15) == pytest.approx(4 * (small - 15))
 
@@ -85,6 +86,22 @@ def test_a_forecast_is_what_the_same_run_took(project):
     run.finished_at = run.started_at + timedelta(seconds=400)
     run.save()
     EpochMetrics.objects.create(run=run, epoch=30, seconds=300)
-    facts = forecast_facts(3, 300, None)
+    facts = forecast_facts(3, 1, 300, None)
     assert forecast_seconds(facts, 30, 300) == pytest.approx(400)
     assert facts["memory"] == 2_000_000_000
+
+
+def test_a_forecast_tells_learning_from_judging_and_from_starting(project):
+    # 20 s to start; each epoch 3 images in 3 s and one val image in 2 s; 15 s to finish.
+    run = make_run(project, 1, Status.FINISHED, images_per_second=1, input_size=600)
+    run.finished_at = run.started_at + timedelta(seconds=20 + 10 * 5 + 15)
+    run.save()
+    for epoch in range(1, 11):
+        EpochMetrics.objects.create(run=run, epoch=epoch, seconds=20 + 5 * epoch, map_50_95=0.1)
+    facts = forecast_facts(3, 1, 600, None)
+    assert forecast_seconds(facts, 10, 600) == pytest.approx(85)
+    assert forecast_seconds(facts, 100, 600) == pytest.approx(35 + 300 + 40 * 2)
+    assert forecast_seconds({**facts, "images": 6, "val": 3}, 10, 600) == pytest.approx(35 + 120)
+    # Where the steps' pace was told too slow, nothing is left for judging, and the sum still holds.
+    type(run).objects.filter(pk=run.pk).update(images_per_second=0.1)
+    assert forecast_seconds(forecast_facts(3, 1, 600, None), 10, 600) == pytest.approx(85)

@@ -82,7 +82,7 @@ def _page(
     revisions = [_choice(revision) for revision in project.revisions.all()[:RUNS_SHOWN]]
     wait = wait_of(None, project.pk)
     names = [base.name for base in bases]
-    facts = forecast_facts(data["train"], automatic_size(project), wait.seconds, names)
+    facts = forecast_facts(data["train"], data["val"], automatic_size(project), wait.seconds, names)
     findings = training_findings(project)
     queue = project.runs.filter(status__in=[Status.RUNNING, Status.QUEUED]).order_by("pk")
     context = {
