@@ -84,6 +84,8 @@ class Measures:
     num_images: int | None
     num_boxes: int | None
     threshold: float
+    # False where nothing was found on val by which it could be chosen.
+    threshold_is_measured: bool
     interval: tuple[float, float] | None
     strict_interval: tuple[float, float] | None = None
     by_size: list[SizeScore] = field(default_factory=list)
@@ -135,6 +137,7 @@ def measures_of(model: TrainedModel) -> Measures:
         num_images=metrics.get("num_images"),
         num_boxes=metrics.get("num_boxes"),
         threshold=model.score_threshold,
+        threshold_is_measured=metrics.get("score_threshold", model.score_threshold) is not None,
         interval=_interval(metrics, "map_50_interval"),
         strict_interval=_interval(metrics, "map_50_95_interval"),
         by_size=_by_size(metrics),
@@ -172,6 +175,11 @@ def _warnings(metrics: dict[str, Any], labels: dict[str, ShownLabel]) -> list[st
         found.append(
             f"{boxes} validation {noun} {verb} few: as many others could give quite another score. "
             "Add images to val."
+        )
+    if boxes and metrics.get("map_50") == 0:
+        found.append(
+            "It finds nothing of what is there, so it has not learnt yet. Train longer, on more "
+            "images."
         )
     near = metrics.get("near_duplicates") or {}
     if count := near.get("count"):

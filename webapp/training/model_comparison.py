@@ -99,6 +99,15 @@ class ModelComparison:
     facts: list[Fact] = field(default_factory=list)
 
     @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """Whose score says less than it seems to, and why: what holds of both is said once."""
+        one, other = self.one_measures.warnings, self.other_measures.warnings
+        return [
+            *(("Both" if words in other else str(self.one), words) for words in one),
+            *((str(self.other), words) for words in other if words not in one),
+        ]
+
+    @property
     def ap(self) -> ScoreRow:
         return self.scores[0]
 

@@ -48,6 +48,8 @@ def test_judged_on_the_same_images_draw_by_draw(client_of, viewer, owner, projec
     assert "+10.5 to +28.5" in text
     assert "Model 2 is better than Model 1" in text
     assert "9 of 12" in text
+    assert "<b>Both:</b> 30 validation boxes are few" in text
+    assert "<b>Model 1:</b>" not in text
     other_way = compare_models(old, new)
     assert other_way.verdict == "worse"
     assert other_way.ap.difference == pytest.approx(-0.2)

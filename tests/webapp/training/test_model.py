@@ -47,6 +47,25 @@ def test_page(client_of, viewer, project, model):
     assert model.run.revision.sha256[:16] in text
 
 
+def test_page_of_a_model_that_finds_nothing(client_of, viewer, project):
+    nothing = {
+        "map_50": 0.0, "map_50_95": 0.0, "num_images": 8, "num_boxes": 80, "score_threshold": None,
+        "precision_recall": {},
+        "exports": [{
+            "artefact": "saved_model", "boxes": 0, "share": 1.0, "lowest_iou": 1.0,
+            "largest_score_difference": 0.0, "iou_tolerance": 0.98, "score_tolerance": 0.02,
+        }],
+    }  # fmt: skip
+    run = make_run(project, 3, Status.FINISHED)
+    model = make_model(run, metrics=nothing, map_50=0.0, map_50_95=0.0, score_threshold=0.5)
+    text = client_of(viewer).get(at("model", model)).content.decode()
+    assert "It finds nothing of what is there" in text
+    assert "Nothing was found, so there is no curve." in text
+    assert "no box was found" in text
+    assert "best balance" not in text
+    assert "the usual one: nothing was found by which to choose" in text
+
+
 def test_page_of_a_model_without_measures(client_of, viewer, project):
     bare = make_model(
         make_run(project, 4, Status.FINISHED), 2, metrics={}, artefacts=[], labels=[],
