@@ -84,8 +84,6 @@ class Measures:
     num_images: int | None
     num_boxes: int | None
     threshold: float
-    # False where nothing was found on val by which it could be chosen.
-    threshold_is_measured: bool
     interval: tuple[float, float] | None
     strict_interval: tuple[float, float] | None = None
     by_size: list[SizeScore] = field(default_factory=list)
@@ -98,6 +96,11 @@ class Measures:
     confusion: list[ConfusionRow] = field(default_factory=list)
     totals: Totals | None = None
     errors: list[ShownError] = field(default_factory=list)
+
+    @property
+    def threshold_is_measured(self) -> bool:
+        """False where no detection on val was right, or none was looked at, to choose it by."""
+        return bool(self.map_50)
 
     @property
     def own_thresholds(self) -> list[LabelScore]:
@@ -137,7 +140,6 @@ def measures_of(model: TrainedModel) -> Measures:
         num_images=metrics.get("num_images"),
         num_boxes=metrics.get("num_boxes"),
         threshold=model.score_threshold,
-        threshold_is_measured=metrics.get("score_threshold", model.score_threshold) is not None,
         interval=_interval(metrics, "map_50_interval"),
         strict_interval=_interval(metrics, "map_50_95_interval"),
         by_size=_by_size(metrics),

@@ -49,7 +49,7 @@ def test_page(client_of, viewer, project, model):
 
 def test_page_of_a_model_that_finds_nothing(client_of, viewer, project):
     nothing = {
-        "map_50": 0.0, "map_50_95": 0.0, "num_images": 8, "num_boxes": 80, "score_threshold": None,
+        "map_50": 0.0, "map_50_95": 0.0, "num_images": 8, "num_boxes": 80, "score_threshold": 0.5,
         "precision_recall": {},
         "exports": [{
             "artefact": "saved_model", "boxes": 0, "share": 1.0, "lowest_iou": 1.0,
@@ -63,7 +63,7 @@ def test_page_of_a_model_that_finds_nothing(client_of, viewer, project):
     assert "Nothing was found, so there is no curve." in text
     assert "no box was found" in text
     assert "best balance" not in text
-    assert "the usual one: nothing was found by which to choose" in text
+    assert "the usual one: nothing was there to choose it by" in text
 
 
 def test_page_of_a_model_without_measures(client_of, viewer, project):
