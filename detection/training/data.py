@@ -162,7 +162,8 @@ def remarks(data: RunData, near: Sequence[tuple[str, str]] = ()) -> list[str]:
     judged = data.val.kinds[..., BOX] > 0
     if judged.sum() < 50:
         boxes = int(judged.sum())
-        found.append(f"The score rests on {boxes} validation boxes only; take it with care.")
+        noun = "box" if boxes == 1 else "boxes"
+        found.append(f"The score rests on {boxes} validation {noun} only; take it with care.")
     val_counts = np.bincount(data.val.classes[judged], minlength=len(data.label_map))
     unjudged = [
         name

@@ -12,21 +12,11 @@ from webapp.datasets.manifests import Manifest
 from webapp.datasets.models import DatasetRevision
 from webapp.training.bases import base_title
 from webapp.training.charts import on_scale
-from webapp.training.forms import SWITCHES
 from webapp.training.labels_shown import ShownLabel
 from webapp.training.measures import Measures, measures_of
 from webapp.training.models import TrainedModel, TrainingRun
 
 COVERAGE = 0.95
-CHANGES = {
-    "flip": "mirroring",
-    "vertical_flip": "upside down",
-    "crop": "cropping",
-    "colour": "colour",
-    "mosaic": "mosaic",
-    "prune": "pruning",
-    "early_stop": "early end",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +245,9 @@ def _facts(one: TrainedModel, other: TrainedModel) -> Iterator[Fact]:
         ("Base", lambda model: base_title(model.base)),
         ("Image size", lambda model: f"{model.input_size} px"),
         ("Best epoch", lambda model: _epochs(model.run)),
-        ("Changes", lambda model: _changes(model.run)),
+        ("Changes", lambda model: model.run.changes),
+        ("Pruning", lambda model: "on" if model.run.prune else "off"),
+        ("Early end", lambda model: "on" if model.run.early_stop else "off"),
         ("Batch", lambda model: str(model.run.batch_size)),
         ("Seed", lambda model: str(model.run.seed)),
         ("Recommended threshold", lambda model: f"{100 * model.score_threshold:.0f} %"),
@@ -271,7 +263,3 @@ def _epochs(run: TrainingRun) -> str:
     if not run.best_epoch:
         return "–"
     return f"{run.best_epoch} of {run.epoch}" if run.epoch else str(run.best_epoch)
-
-
-def _changes(run: TrainingRun) -> str:
-    return ", ".join(CHANGES[name] for name in SWITCHES if getattr(run, name)) or "none"

@@ -7,6 +7,14 @@ from webapp.datasets.models import DatasetRevision
 from webapp.leases import LeasedRow
 from webapp.projects.models import Project
 
+CHANGE_WORDS = {
+    "flip": "mirroring",
+    "vertical_flip": "upside down",
+    "crop": "cropping",
+    "colour": "colour",
+    "mosaic": "mosaic",
+}
+
 
 class TrainingRun(LeasedRow):
     """One fine-tuning of a base on a frozen revision."""
@@ -72,6 +80,11 @@ class TrainingRun(LeasedRow):
 
     def __str__(self) -> str:
         return f"Run {self.number}"
+
+    @property
+    def changes(self) -> str:
+        """How the training images are changed, in words."""
+        return ", ".join(words for name, words in CHANGE_WORDS.items() if getattr(self, name)) or "none"
 
 
 class EpochMetrics(models.Model):

@@ -31,6 +31,7 @@ def test_page_is_drawn_by_the_server(client_of, viewer, running):
     assert "80.0 %" in text
     assert 'id="run-state"' in text
     assert "2/9 loss 0.500" in text
+    assert "mirroring, cropping, colour</dd>" in text
     assert "Cancel Run 4?" not in text  # a viewer may look and no more
 
 
