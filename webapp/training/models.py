@@ -84,7 +84,8 @@ class TrainingRun(LeasedRow):
     @property
     def changes(self) -> str:
         """How the training images are changed, in words."""
-        return ", ".join(words for name, words in CHANGE_WORDS.items() if getattr(self, name)) or "none"
+        made = [words for name, words in CHANGE_WORDS.items() if getattr(self, name)]
+        return ", ".join(made) or "none"
 
 
 class EpochMetrics(models.Model):
