@@ -81,7 +81,7 @@ class Base:
 
     @property
     def changes(self) -> frozenset[str]:
-        """The random changes of the pictures that its training knows."""
+        """The random changes of the pictures that its training knows, and pruning."""
         return CHANGES[self.architecture]
 
     @property

@@ -27,13 +27,15 @@ def start_model(
     input_size: int,
     batch_size: int,
     images: Iterable[tf.Tensor],
+    held_back: Iterable[tf.Tensor],
     state: Mapping[str, NDArray[Any]] | None,
 ) -> keras.Model:
     """The base with new class predictors, ready to be fine-tuned.
 
-    ``images``: batches ``[B, S, S, 3]``, -1..1, of those to learn from. What they do not need is
-    pruned, unless the settings say otherwise. With the ``state`` of a run that goes on the model
-    has that run's widths, and its weights are still to be restored.
+    ``images`` and ``held_back``: batches ``[B, S, S, 3]``, -1..1, of those to learn from, by which
+    channels are pruned and on which that is tried, unless the settings leave it out. With the
+    ``state`` of a run that goes on the model has that run's widths, and its weights are still to be
+    restored.
     """
     policy = precision_policy(settings.precision)
     if state is not None:
@@ -41,7 +43,7 @@ def start_model(
         with dtype_policy(policy):
             model = build_detector(num_classes, input_size, widths=widths_in(shapes))
     else:
-        model = _loaded(num_classes, settings, input_size, images, policy)
+        model = _loaded(num_classes, settings, input_size, images, held_back, policy)
     freeze_early_layers(model)
     if batch_size < LEAST_NORM_BATCH:
         freeze_norms(model)
@@ -55,12 +57,13 @@ def _loaded(
     settings: TrainingSettings,
     input_size: int,
     images: Iterable[tf.Tensor],
+    held_back: Iterable[tf.Tensor],
     policy: str,
 ) -> keras.Model:
     """The base's weights, in as many channels as ``images`` need."""
     whole = build_detector(num_classes, input_size)
     load_published(whole, read_graph_model(weights_dir(settings.base)), None)
-    widths, changed = prune(whole, images) if settings.prune else ({}, {})
+    widths, changed = prune(whole, images, held_back) if settings.prune else ({}, {})
     with dtype_policy(policy):
         model = build_detector(num_classes, input_size, widths=widths)
     for layer in model.layers:

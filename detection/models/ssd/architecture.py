@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from detection.augmentation import Augmentation
 from detection.bases import Base
 from detection.export import export_bundle
 from detection.exports.samples import Sample
-from detection.input_pipeline import sample_order, training_batches
+from detection.input_pipeline import repeat_factors, sample_order, training_batches
 from detection.label_map import LabelMap
 from detection.models.architecture import Batch
 from detection.models.ssd.detector import build_detector
 from detection.models.ssd.postprocessing import DEFAULT_IOU_THRESHOLD
-from detection.models.ssd.pruning import PICTURES, share_kept, widths_of
+from detection.models.ssd.pruning import BATCH, PICTURES, hold_back, share_kept, widths_of
 from detection.models.ssd.published import write_base_bundle
 from detection.picture_cache import CachedSplit
 from detection.training.data import RunData, load_data, relative_sides
@@ -62,12 +62,18 @@ class Ssd:
         data: RunData,
         state: dict[str, NDArray[Any]] | None,
     ) -> keras.Model:
-        order = sample_order(data.train.num_images, PICTURES, settings.seed)
-        batches = self.batches(
-            data.train, order, settings, input_size=input_size, batch_size=8, first_sample=0
-        )
-        views = (batch["images"] for batch in batches)
-        return start_model(num_classes, settings, input_size, batch_size, views, state)
+        repeats = repeat_factors(data.train, num_classes)
+        order = sample_order(data.train.num_images, PICTURES, settings.seed, repeats)
+
+        def views(samples: NDArray[np.int64]) -> Iterator[tf.Tensor]:
+            for batch in self.batches(
+                data.train, samples, settings, input_size=input_size, batch_size=BATCH,
+                first_sample=0,
+            ):  # fmt: skip
+                yield batch["images"]
+
+        seen, others = map(views, hold_back(order))
+        return start_model(num_classes, settings, input_size, batch_size, seen, others, state)
 
     def about_start(self, model: keras.Model) -> str:
         share = share_kept(model)

@@ -97,7 +97,7 @@ def build_features(
     """Six feature maps, strides 16 to 512, of ``image`` ``[batch, S, S, 3]`` in -1..1.
 
     ``widths`` are the channels inside blocks that have not the published number (see
-    ``detection.models.ssd.thinning``), by the block's name. ``width`` scales every other channel
+    ``detection.models.ssd.pruning``), by the block's name. ``width`` scales every other channel
     count; anything but 1.0 is for tests, and takes no weights.
     """
     widths = widths or {}

@@ -6,12 +6,16 @@ projection is fitted anew to those that are kept, by least squares (ThiNet, Luo 
 al. 2017, "Channel Pruning for Accelerating Very Deep Neural Networks"). A base knows 80 kinds of
 things; photos of one kind need a good part of its channels less, and training and detecting take
 as much less time.
+
+What was chosen is tried on pictures that were held back: a block stays whole where too few pictures
+were seen to tell.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -21,45 +25,67 @@ from numpy.typing import NDArray
 
 from detection.models.ssd.backbone import STEM, STRIDE_16_BLOCK, block_name, published_widths
 
-# The share of the variance of a projection's output that may be lost.
-MOST_LOST = 0.02
+# The share of the variance of a projection's output that may be lost: on the pictures by which the
+# channels are chosen, and on those held back. A few pictures' noise passes the first and not the
+# second.
+MOST_LOST, MOST_LOST_ON_OTHERS = 0.02, 0.04
 # A few pictures do not show all that a detector will see.
 LEAST_SHARE = 0.5
 # CPUs multiply 16 channels at once; more of them cost nothing up to there.
 CHANNEL_STEP = 16
 # Pictures to look at, cropped and coloured as they are in training.
-PICTURES = 128
+PICTURES, BATCH = 128, 8
+# Of the pictures, to try the choice on.
+HELD_BACK = 0.25
 # Pixels of a map for each of its channels: of fewer, least squares would learn the noise.
-LEAST_SAMPLES_A_CHANNEL, MOST_SAMPLES_A_CHANNEL = 8, 64
+LEAST_SAMPLES_A_CHANNEL, MOST_SAMPLES_A_CHANNEL = 8, 48
 _LEAST_VARIANCE = 1e-7
 
 # The head of stride 16 sees this block's channels itself.
 _PRUNED = [name for name in published_widths() if name != block_name(STRIDE_16_BLOCK)]
 
-Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 Weights = dict[str, list[NDArray[np.float32]]]
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Of C channels over ``count`` pixels: their mean ``[C]`` and covariance ``[C, C]``."""
+
+    count: int
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
 def prune(
-    model: keras.Model, images: Iterable[tf.Tensor], most_lost: float = MOST_LOST
+    model: keras.Model,
+    images: Iterable[tf.Tensor],
+    held_back: Iterable[tf.Tensor],
+    most_lost: float = MOST_LOST,
 ) -> tuple[dict[str, int], Weights]:
     """Which channels of ``model`` can go, seen from ``images``: batches ``[B, S, S, 3]``, -1..1.
 
-    ``model`` is a `build_detector` of the published widths. A block of which the images show too
-    few pixels to tell stays whole.
+    ``model`` is a `build_detector` of the published widths; ``held_back`` are batches of other
+    pictures. A block stays whole of which the images show too few pixels to tell, or whose output
+    on those held back is not what it was.
 
     Returns the ``widths`` for `build_detector` (of the blocks that become thinner) and the weights
     of the layers that change with them, by the layers' names. All others keep theirs.
     """
     widths: dict[str, int] = {}
     weights: Weights = {}
-    for block, (mean, covariance) in _moments(model, images).items():
+    probe = _Probe(model)
+    seen, others = probe.moments(images), probe.moments(held_back)
+    for block, moments in seen.items():
+        if moments.count < LEAST_SAMPLES_A_CHANNEL * len(moments.mean) or block not in others:
+            continue
         kernel, bias = model.get_layer(f"{block}_project").get_weights()
         projection = kernel[0, 0].astype(np.float64)
-        kept = choose_channels(covariance, projection, most_lost)
-        if len(kept) == len(covariance):
+        kept = choose_channels(moments.covariance, projection, most_lost)
+        if len(kept) == len(projection):
             continue
-        refitted, offset = refit(covariance, mean, projection, kept)
+        refitted, offset = refit(moments, projection, kept)
+        if lost(others[block], projection, kept, refitted, offset) > _bound(most_lost):
+            continue
         widths[block] = len(kept)
         weights[f"{block}_project"] = [
             refitted[None, None].astype(np.float32),
@@ -90,6 +116,14 @@ def share_kept(model: keras.Model) -> float:
     return sum(widths.values()) / sum(published[name] for name in widths)
 
 
+def hold_back(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The samples ``order`` of pictures to prune by, and those of other pictures to try it on."""
+    pictures = order[np.sort(np.unique(order, return_index=True)[1])]
+    others = pictures[: math.ceil(HELD_BACK * len(pictures))] if len(pictures) > 1 else pictures[:0]
+    is_other = np.isin(order, others)
+    return order[~is_other], order[is_other]
+
+
 def choose_channels(
     covariance: NDArray[np.float64],
     projection: NDArray[np.float64],
@@ -101,13 +135,16 @@ def choose_channels(
     ``covariance`` is that of the C channels, ``[C, C]``; ``projection`` takes them to the outputs,
     ``[C, out]``. Each step takes the channel that explains most of what is missing of the outputs'
     variance, until ``most_lost`` of it at most is, ``least_share`` of the channels are kept, and
-    their number is a multiple of 16.
+    their number is a multiple of 16. All are kept where the outputs do not vary: there is nothing
+    to choose by.
     """
     channels = len(covariance)
     variance = covariance.diagonal().copy()  # what the chosen ones do not explain of each channel
     floor = _negligible(covariance)
     missing = covariance @ projection  # the same of its covariance with the outputs
     total = lost = float((projection * missing).sum())
+    if total <= 0:
+        return np.arange(channels)
     is_chosen = np.zeros(channels, bool)
     # Cholesky's factor of the chosen channels, whose columns come one by one.
     factor = np.empty((channels, channels))
@@ -135,15 +172,13 @@ def choose_channels(
 
 
 def refit(
-    covariance: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    projection: NDArray[np.float64],
-    kept: NDArray[np.int64],
+    moments: Moments, projection: NDArray[np.float64], kept: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The projection ``[kept, out]`` from ``kept`` channels that is nearest to the whole one's.
 
     And what to add to its bias, ``[out]``: the outputs' means stay as they are.
     """
+    mean, covariance = moments.mean, moments.covariance
     among = covariance[np.ix_(kept, kept)]
     # A trace of the identity: channels that are sums of others have no single best weights.
     among = among + _negligible(among) * np.eye(len(kept))
@@ -151,47 +186,71 @@ def refit(
     return refitted, mean @ projection - mean[kept] @ refitted
 
 
+def lost(
+    moments: Moments,
+    projection: NDArray[np.float64],
+    kept: NDArray[np.int64],
+    refitted: NDArray[np.float64],
+    offset: NDArray[np.float64],
+) -> float:
+    """What `refit` loses on pixels of these ``moments``: its mean square error, as a share of the
+    variance of the whole projection's outputs."""
+    difference = projection.copy()
+    difference[kept] -= refitted
+    error = float((difference * (moments.covariance @ difference)).sum())
+    error += float(((moments.mean @ difference - offset) ** 2).sum())
+    variance = float((projection * (moments.covariance @ projection)).sum())
+    return error / variance if variance > 0 else math.inf
+
+
+def _bound(most_lost: float) -> float:
+    return most_lost * MOST_LOST_ON_OTHERS / MOST_LOST
+
+
 def _negligible(covariance: NDArray[np.float64]) -> float:
     """A variance that is rounding beside the largest, of which no channel can be told."""
     return max(_LEAST_VARIANCE * float(covariance.diagonal().max()), np.finfo(np.float64).tiny)
 
 
-def _moments(model: keras.Model, images: Iterable[tf.Tensor]) -> dict[str, Moments]:
-    """Mean ``[C]`` and covariance ``[C, C]`` of each block's channels before its projection."""
-    probe = keras.Model(
-        model.input, [model.get_layer(f"{block}_depthwise_relu").output for block in _PRUNED]
-    )
-    # Neighbours on a large map tell the same: so many pixels apart they are enough.
-    apart = [
-        max(1, math.isqrt(PICTURES * height * width // (MOST_SAMPLES_A_CHANNEL * channels)))
-        for _, height, width, channels in (output.shape for output in probe.outputs)
-    ]
+class _Probe:
+    """Measures each block's channels before its projection."""
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def sums(batch: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    def __init__(self, model: keras.Model) -> None:
+        outputs = [model.get_layer(f"{block}_depthwise_relu").output for block in _PRUNED]
+        self._probe = keras.Model(model.input, outputs)
+        # Neighbours on a large map tell the same: so many pixels apart they are enough.
+        self._apart = [
+            max(1, math.isqrt(PICTURES * height * width // (MOST_SAMPLES_A_CHANNEL * channels)))
+            for _, height, width, channels in (output.shape for output in outputs)
+        ]
+        self._sums = tf.function(self._measure, reduce_retracing=True, autograph=False)
+
+    def moments(self, images: Iterable[tf.Tensor]) -> dict[str, Moments]:
+        """By block; none where there is no image."""
+        totals: list[Any] = [(0, 0.0, 0.0)] * len(_PRUNED)
+        for batch in images:
+            totals = [
+                tuple(total + more.numpy() for total, more in zip(before, found, strict=True))
+                for before, found in zip(totals, self._sums(batch), strict=True)
+            ]
+        return {
+            block: _moments(int(count), values, products)
+            for block, (count, values, products) in zip(_PRUNED, totals, strict=True)
+            if count
+        }
+
+    def _measure(self, batch: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """The number of pixels, the sum of their values and of their products, of each block."""
         found = []
-        for features, each in zip(probe(batch, training=False), apart, strict=True):
+        for features, each in zip(self._probe(batch, training=False), self._apart, strict=True):
             features = features[:, ::each, ::each]
-            values = tf.reshape(tf.cast(features, tf.float32), [-1, features.shape[-1]])
+            # In float32 (and less, which GPUs multiply by) the means' squares drown the variances.
+            values = tf.reshape(tf.cast(features, tf.float64), [-1, features.shape[-1]])
             products = tf.matmul(values, values, transpose_a=True)
-            found.append((tf.reduce_sum(values, axis=0), products))
+            found.append((tf.shape(values)[0], tf.reduce_sum(values, axis=0), products))
         return found
 
-    totals: list[Any] = [(0.0, 0.0)] * len(_PRUNED)
-    seen = 0
-    for batch in images:
-        seen += len(batch)
-        totals = [
-            (total + more.numpy().astype(np.float64), products + again.numpy().astype(np.float64))
-            for (total, products), (more, again) in zip(totals, sums(batch), strict=True)
-        ]
-    found = {}
-    for block, output, each, (total, products) in zip(
-        _PRUNED, probe.outputs, apart, totals, strict=True
-    ):
-        _, height, width, channels = output.shape
-        count = seen * -(-height // each) * -(-width // each)
-        if count >= LEAST_SAMPLES_A_CHANNEL * channels:
-            mean = total / count
-            found[block] = (mean, products / count - np.outer(mean, mean))
-    return found
+
+def _moments(count: int, values: NDArray[np.float64], products: NDArray[np.float64]) -> Moments:
+    mean = values / count
+    return Moments(count, mean, products / count - np.outer(mean, mean))
