@@ -117,9 +117,12 @@ def _follow(arrival: BaseArrival, command: list[str], keeper: LeaseKeeper) -> st
 
 
 def _in_their_words(arrival: BaseArrival, reason: str) -> str:
-    """``reason`` by the name of the file that was given, not by where it lies here."""
+    """``reason`` by the name of the file that was given, and with the way out of this page."""
     reason = re.sub(r"^/.*?/(?=[^/:]*: )", "", reason)
-    reason = reason.replace("give the file: --from FILE", "upload the file")
+    way_out = "upload the file"
+    if arrival.built_in:
+        way_out = f"give the file on the server: ./boxloop bases --fetch {arrival.name} --from FILE"
+    reason = re.sub(r"give the (file|tarball): --from FILE", way_out, reason)
     return reason.replace(UPLOADED, arrival.file_name) if arrival.file_name else reason
 
 

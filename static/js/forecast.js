@@ -1,18 +1,18 @@
 // How long a run will take: the same sum as webapp/training/forecast.py.
 
 /**
- * facts: { images_per_second, judging, most_evaluations, pace_size, auto_size, memory, start_seconds,
- *   automatic_epochs, images, epochs_by_size, epochs_by_images }
- * chosen: { images, val, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize };
+ * facts: { images_per_second, judging, most_evaluations, pruned, pruned_share, changes, pace_size,
+ *   auto_size, memory, start_seconds, automatic_epochs, images, epochs_by_size, epochs_by_images }
+ * chosen: { images, val, length: "auto" | "minutes" | "epochs", epochs, minutes, inputSize, batchSize, prune };
  *   inputSize is NaN where it is left to the boxes' sizes.
  * Returns { seconds, epochs, pace, memory }; seconds is NaN where nothing sensible was entered.
  */
 export function forecast(facts, chosen) {
   const size = chosen.inputSize || facts.auto_size;
   const scale = (facts.pace_size / size) ** 2;
-  const pace = facts.images_per_second * scale;
+  const pace = facts.images_per_second * scale * quicker(facts, chosen.prune);
   const perEpoch = chosen.images / pace;
-  const perEvaluation = (facts.judging * chosen.val) / scale;
+  const perEvaluation = (facts.judging * chosen.val) / scale / quicker(facts, chosen.prune);
   const spent = (epochs) => facts.start_seconds + epochs * perEpoch + Math.min(epochs, facts.most_evaluations) * perEvaluation;
   const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
   if (chosen.length === "minutes") {
@@ -22,6 +22,12 @@ export function forecast(facts, chosen) {
   }
   const epochs = chosen.length === "epochs" ? chosen.epochs : automaticEpochs(facts, chosen.images, size);
   return { seconds: epochs ? spent(epochs) : NaN, epochs, pace, memory };
+}
+
+/** How much quicker than the run that was measured, by its pruning and this one's. */
+function quicker(facts, prune) {
+  if (!facts.changes?.includes("prune") || prune === facts.pruned) return 1;
+  return prune ? 1 / facts.pruned_share : facts.pruned_share;
 }
 
 /** The engine's `epochs_in`: each epoch is judged, of many only some. */

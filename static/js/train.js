@@ -22,6 +22,7 @@ function show() {
     minutes: Number(chosen.get("minutes")),
     inputSize: Number(chosen.get("input_size")),
     batchSize: Number(chosen.get("batch_size")),
+    prune: chosen.has("prune"),
   });
   at("forecast").textContent = images ? about(result.seconds) : "–";
   at("epochs").textContent = result.epochs ? (length === "minutes" ? `about ${result.epochs}` : String(result.epochs)) : "–";

@@ -43,6 +43,14 @@ test("judging counts, of many epochs forty times", () => {
   assert.equal(forecast(judged, { ...chosen, length: "minutes", minutes: 10.5 }).epochs, 100);
 });
 
+test("pruned runs are quicker than the whole one that was measured, and the other way round", () => {
+  const whole = { ...facts, changes: ["prune"], pruned: false, pruned_share: 0.8 };
+  assert.equal(forecast(whole, { ...chosen, prune: true }).pace, 30);
+  assert.equal(forecast(whole, { ...chosen, prune: false }).pace, 24);
+  assert.equal(forecast({ ...whole, pruned: true }, { ...chosen, prune: false }).pace, 24 * 0.8);
+  assert.equal(forecast({ ...whole, changes: ["flip"] }, { ...chosen, prune: true }).pace, 24);
+});
+
 test("a size that is left to the boxes is the one that they need", () => {
   const { pace } = forecast({ ...facts, auto_size: 600 }, { ...chosen, inputSize: NaN });
   assert.equal(pace, 6);

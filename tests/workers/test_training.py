@@ -103,6 +103,20 @@ def test_the_forecast_is_of_the_whole_run(run: TrainingRun, trainer: Any) -> Non
     assert run.forecast_memory == 7
 
 
+@pytest.mark.parametrize("name", ["flip", "crop", "colour", "prune"])
+def test_what_was_switched_off_is_off_in_the_trainer(
+    project: Any, owner: Any, make_image: Any, name: str
+) -> None:
+    make_image(project, "a.jpg", boxes=[("cat", 1, 1, 30, 30)])
+    make_image(project, "b.jpg", boxes=[("dog", 1, 1, 30, 30)])
+    on = training.trainer_command(start_run(project, owner, epochs=3), Path("out"))
+    off = training.trainer_command(
+        start_run(project, owner, epochs=3, **{name: False}), Path("out")
+    )
+    assert f"--no-{name}" not in on
+    assert [word for word in off if word not in on] == [f"--no-{name}"]
+
+
 def test_a_failure_shows_the_trainers_reason(run: TrainingRun, trainer: Any) -> None:
     trainer("""
         say(event="failed", reason="The loss is not finite at step 3. Lower the learning rate.")

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from detection.bases import BASES, BUILT_IN, BaseError, remove_base
+from webapp.bases.access import may_add
 from webapp.bases.forms import AddBaseForm
 from webapp.bases.models import UNDER_WAY, BaseArrival
 from webapp.leases import Status
@@ -86,13 +87,8 @@ def remove(request: HttpRequest, project: Project, name: str) -> HttpResponse:
 
 def _refuse_others(request: HttpRequest) -> None:
     """Bases are the machine's: its staff and projects' owners add them."""
-    if not _may_add(request):
+    if not may_add(request):
         require(request.membership, Role.OWNER)  # type: ignore[attr-defined]
-
-
-def _may_add(request: HttpRequest) -> bool:
-    membership = request.membership  # type: ignore[attr-defined]
-    return bool(request.user.is_staff or membership.allows(Role.OWNER))  # type: ignore[union-attr]
 
 
 def _start_adding(given: dict[str, Any], user: Any) -> None:
@@ -125,7 +121,7 @@ def _context(request: HttpRequest, form: AddBaseForm | None) -> dict[str, Any]:
     coming = {one.name for one in under_way}
     return {
         "room": "train",
-        "may_add": _may_add(request),
+        "may_add": may_add(request),
         "bases": list(BASES.values()),
         "coming": coming,
         # A failure is told until something newer has come.

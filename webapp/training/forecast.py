@@ -16,6 +16,8 @@ from webapp.training.models import TrainingRun
 START_IMAGES = 1100
 PACE_SIZE, PACE_BATCH = 300, 8
 MEMORY = 1_800_000_000
+# Pruned models learn in so much of the time of whole ones (docs/detector.md).
+PRUNED_SHARE = 0.8
 # Where nobody knows how fast the training is.
 START_SECONDS = 100.0
 # The part of the memory that does not grow with the images and the batch.
@@ -36,6 +38,7 @@ class Pace:
     memory: float
     words: str
     measured: bool
+    pruned: bool
 
 
 def machine_pace(base: str = DEFAULT_BASE) -> Pace:
@@ -52,10 +55,10 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
     if run is None or run.images_per_second is None:
         if not _is_ssd(base):
             words = "not known before the first run of this base here"
-            return Pace(None, 0.0, START_SECONDS, MEMORY, words, measured=False)
+            return Pace(None, 0.0, START_SECONDS, MEMORY, words, measured=False, pruned=False)
         words = "from the speed of this machine's cores; a GPU is many times quicker"
         pace = guessed_images_per_second()
-        return Pace(pace, 0.0, START_IMAGES / pace, MEMORY, words, measured=False)
+        return Pace(pace, 0.0, START_IMAGES / pace, MEMORY, words, measured=False, pruned=True)
     pace, judging, overhead = _measured(run)
     memory = (
         run.memory_bytes / memory_factor(run.input_size, run.batch_size)
@@ -69,6 +72,7 @@ def machine_pace(base: str = DEFAULT_BASE) -> Pace:
         memory,
         "from the last run on this machine",
         measured=True,
+        pruned=run.prune,
     )
 
 
@@ -153,6 +157,8 @@ def _of_base(name: str, num_train: int, auto_size: int) -> dict[str, Any]:
         "epochs_by_size": epochs,
         "images_per_second": pace.images_per_second,
         "judging": pace.judging,
+        "pruned": pace.pruned,
+        "pruned_share": PRUNED_SHARE,
         "auto_size": size,
         "auto_words": f"{size} px"
         + (" for these boxes" if _is_ssd(name) else ", the base's own, for the shorter side"),

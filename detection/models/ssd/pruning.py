@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from detection.models.ssd.backbone import STEM, STRIDE_16_BLOCK, block_name, published_widths
+from detection.models.ssd.backbone import STRIDE_16_BLOCK, block_name, published_widths
 
 # The share of the variance of a projection's output that may be lost: on the pictures by which the
 # channels are chosen, and on those held back. A few pictures' noise passes the first and not the
@@ -42,7 +42,10 @@ LEAST_SAMPLES_A_CHANNEL, MOST_SAMPLES_A_CHANNEL = 8, 48
 _LEAST_VARIANCE = 1e-7
 
 # The head of stride 16 sees this block's channels itself.
-_PRUNED = [name for name in published_widths() if name != block_name(STRIDE_16_BLOCK)]
+_THINNER = [name for name in published_widths() if name != block_name(STRIDE_16_BLOCK)]
+# What varies most after the first convolution is how bright it is. The edges, on which all later
+# blocks rest, are a small part of that, and would go: so the first block stays whole.
+_PRUNED = [name for name in _THINNER if name != block_name(0)]
 
 Weights = dict[str, list[NDArray[np.float32]]]
 
@@ -93,15 +96,14 @@ def prune(
         ]
         depthwise, shift = model.get_layer(f"{block}_depthwise").get_weights()
         weights[f"{block}_depthwise"] = [depthwise[:, :, kept], shift[kept]]
-        expand = STEM if block == block_name(0) else f"{block}_expand"
-        kernel, bias = model.get_layer(expand).get_weights()
-        weights[expand] = [kernel[..., kept], bias[kept]]
+        kernel, bias = model.get_layer(f"{block}_expand").get_weights()
+        weights[f"{block}_expand"] = [kernel[..., kept], bias[kept]]
     return widths, weights
 
 
 def widths_in(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
     """The ``widths`` of a detector whose weights, by their paths, have these ``shapes``."""
-    kernels = {block: f"{block}_depthwise/kernel" for block in _PRUNED}
+    kernels = {block: f"{block}_depthwise/kernel" for block in _THINNER}
     return {block: shapes[path][2] for block, path in kernels.items() if path in shapes}
 
 
@@ -113,7 +115,7 @@ def widths_of(model: keras.Model) -> dict[str, int]:
 def share_kept(model: keras.Model) -> float:
     """Of the channels that pruning may leave out of a base, those that ``model`` has."""
     published, widths = published_widths(), widths_of(model)
-    return sum(widths.values()) / sum(published[name] for name in widths)
+    return sum(widths[name] for name in _PRUNED) / sum(published[name] for name in _PRUNED)
 
 
 def hold_back(order: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -109,6 +109,21 @@ def test_cancel(client_of, owner, path):
     assert arrival.status == Status.CANCELLED
 
 
+def test_a_base_that_is_built_in_cannot_be_uploaded(monkeypatch):
+    said = (
+        "/srv/x/a.tgz: npm could not fetch it. Check the network, or give the tarball: --from FILE."
+    )
+    monkeypatch.setattr(worker, "_follow", lambda *arguments: said)
+    built_in = BaseArrival.objects.create(name="ssdlite_mobilenet_v2_coco", built_in=True)
+    added = BaseArrival.objects.create(name="mine", url="https://example.org/a")
+    for arrival in (built_in, added):
+        worker.run_arrival(arrival.pk, "here")
+        arrival.refresh_from_db()
+    command = "./boxloop bases --fetch ssdlite_mobilenet_v2_coco --from FILE"
+    assert built_in.reason.endswith(f"or give the file on the server: {command}.")
+    assert added.reason == "a.tgz: npm could not fetch it. Check the network, or upload the file."
+
+
 def test_the_worker_says_why_a_base_is_not_taken(client_of, owner, path):
     arrival = BaseArrival.objects.create(
         name="mine", title="Mine", uploaded=True, file_name="zoo.tar.gz"

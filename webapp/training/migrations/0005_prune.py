@@ -12,6 +12,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="trainingrun",
             name="prune",
+            # The runs before it were not pruned.
+            field=models.BooleanField(default=False),
+        ),
+        migrations.AlterField(
+            model_name="trainingrun",
+            name="prune",
             field=models.BooleanField(default=True),
         ),
     ]

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from detection.training.input_size import choose_input_size
+from webapp.bases.access import may_add
 from webapp.datasets.freezing import NotTrainable, training_findings
 from webapp.datasets.models import Image, Split
 from webapp.labeling.labels import boxes_by_label
@@ -91,6 +92,7 @@ def _page(
         "chosen": {name: form[name].value() for name in form.fields},
         "now": NOW,
         "bases": bases,
+        "may_add": may_add(request),
         "input_sizes": INPUT_SIZES,
         "data": data,
         "few_val": data["images"] > 1 and data["val"] < FEW_VAL,
