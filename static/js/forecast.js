@@ -10,9 +10,10 @@
 export function forecast(facts, chosen) {
   const size = chosen.inputSize || facts.auto_size;
   const scale = (facts.pace_size / size) ** 2;
-  const pace = facts.images_per_second * scale * quicker(facts, chosen.prune);
+  const worth = scale * quicker(facts, chosen.prune);
+  const pace = facts.images_per_second * worth;
   const perEpoch = chosen.images / pace;
-  const perEvaluation = (facts.judging * chosen.val) / scale / quicker(facts, chosen.prune);
+  const perEvaluation = (facts.judging * chosen.val) / worth;
   const spent = (epochs) => facts.start_seconds + epochs * perEpoch + Math.min(epochs, facts.most_evaluations) * perEvaluation;
   const memory = facts.memory * (0.5 + (0.5 * (chosen.batchSize || 8)) / (8 * scale));
   if (chosen.length === "minutes") {

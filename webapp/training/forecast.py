@@ -82,7 +82,8 @@ def _measured(run: TrainingRun) -> tuple[float, float, float]:
     From the first epoch's end to the last one's there is nothing but learning and judging; what
     the steps' own pace does not explain of it was judging.
     """
-    epochs = list(run.epoch_metrics.exclude(seconds=None).order_by("epoch"))
+    measured = run.epoch_metrics.exclude(seconds=None).order_by("epoch")
+    epochs = list(measured.values_list("epoch", "seconds", "map_50_95", named=True))
     splits = run.revision.counts.get("splits", {})
     images, val = (splits.get(name, {}).get("images", 0) for name in ("train", "val"))
     if not epochs or not images or not run.started_at or not run.finished_at:
@@ -120,6 +121,7 @@ def forecast_facts(
     return {
         **_of_base(DEFAULT_BASE, num_train, auto_size),
         "pace_size": PACE_SIZE,
+        "pruned_share": PRUNED_SHARE,
         "images": num_train,
         "val": num_val,
         "most_evaluations": MOST_EVALUATIONS,
@@ -158,7 +160,6 @@ def _of_base(name: str, num_train: int, auto_size: int) -> dict[str, Any]:
         "images_per_second": pace.images_per_second,
         "judging": pace.judging,
         "pruned": pace.pruned,
-        "pruned_share": PRUNED_SHARE,
         "auto_size": size,
         "auto_words": f"{size} px"
         + (" for these boxes" if _is_ssd(name) else ", the base's own, for the shorter side"),

@@ -6,6 +6,7 @@ from django import forms
 
 from detection.bases import BASES
 from webapp.projects.models import Project
+from webapp.training.models import CHANGE_WORDS
 
 MAX_SEED = 2**31 - 1
 MAX_MINUTES = 7 * 24 * 60
@@ -20,7 +21,7 @@ INPUT_SIZES = [
     (512, "512 px, smallest things, slowest"),
 ]
 NOW = "now"
-CHANGES = ("flip", "vertical_flip", "crop", "colour", "mosaic", "prune")
+CHANGES = (*CHANGE_WORDS, "prune")
 SWITCHES = (*CHANGES, "early_stop")
 
 

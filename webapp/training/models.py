@@ -7,6 +7,7 @@ from webapp.datasets.models import DatasetRevision
 from webapp.leases import LeasedRow
 from webapp.projects.models import Project
 
+# The random changes of the training images, by their fields.
 CHANGE_WORDS = {
     "flip": "mirroring",
     "vertical_flip": "upside down",

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from detection.models.ssd.backbone import STRIDE_16_BLOCK, block_name, published_widths
 
-# The share of the variance of a projection's output that may be lost: on the pictures by which the
-# channels are chosen, and on those held back. A few pictures' noise passes the first and not the
-# second.
-MOST_LOST, MOST_LOST_ON_OTHERS = 0.02, 0.04
+# The share of the variance of a projection's output that may be lost on the pictures by which the
+# channels are chosen; on those held back so many times as much. A few pictures' noise passes the
+# first and not the second.
+MOST_LOST, MORE_ON_OTHERS = 0.02, 2.0
 # A few pictures do not show all that a detector will see.
 LEAST_SHARE = 0.5
 # CPUs multiply 16 channels at once; more of them cost nothing up to there.
@@ -87,7 +87,7 @@ def prune(
         if len(kept) == len(projection):
             continue
         refitted, offset = refit(moments, projection, kept)
-        if lost(others[block], projection, kept, refitted, offset) > _bound(most_lost):
+        if lost(others[block], projection, kept, refitted, offset) > MORE_ON_OTHERS * most_lost:
             continue
         widths[block] = len(kept)
         weights[f"{block}_project"] = [
@@ -203,10 +203,6 @@ def lost(
     error += float(((moments.mean @ difference - offset) ** 2).sum())
     variance = float((projection * (moments.covariance @ projection)).sum())
     return error / variance if variance > 0 else math.inf
-
-
-def _bound(most_lost: float) -> float:
-    return most_lost * MOST_LOST_ON_OTHERS / MOST_LOST
 
 
 def _negligible(covariance: NDArray[np.float64]) -> float:
