@@ -180,6 +180,10 @@ def test_what_does_not_fit_is_named(model: FasterRcnn, tmp_path: Path) -> None:
     assert len(fit.read) == 352
     with pytest.raises(CheckpointError, match="there is no checkpoint"), opened(tmp_path / "no"):
         pass
+    for name, words in (("a.tar.gz", "no tar archive"), ("b.ckpt.meta", "there is no checkpoint")):
+        (tmp_path / name).write_text("text")
+        with pytest.raises(CheckpointError, match=words), opened(tmp_path / name):
+            pass
 
 
 def test_a_broken_checkpoint_is_refused_in_words(model: FasterRcnn, tmp_path: Path) -> None:

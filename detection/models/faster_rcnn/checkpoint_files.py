@@ -45,7 +45,7 @@ def opened(source: Path) -> Iterator[tuple[str, Path | None]]:
     else:
         prefix = _FILE_ENDINGS.sub("", str(source))
         if not Path(f"{prefix}.index").is_file():
-            if source.is_file():
+            if source.is_file() and prefix == str(source):
                 raise CheckpointError(
                     f"{source}: this is no tar archive. Give the zoo's .tar.gz as it was published."
                 )
